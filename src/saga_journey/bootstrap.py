@@ -1,0 +1,139 @@
+"""Settings and a URL in, a running application out: the one place that knows concrete stores and engines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from saga_journey.authoring import Journey
+from saga_journey.config import Settings
+from saga_journey.engines.embedded import EmbeddedEngine
+from saga_journey.engines.embedded.clock import LoopClock
+from saga_journey.errors import DefinitionChanged, DefinitionError
+from saga_journey.handlers.curator import Curator
+from saga_journey.handlers.invoke import LocalInvoker
+from saga_journey.ids import new_id
+from saga_journey.journeys import Journeys
+from saga_journey.ports import Clock, Observation, Publisher, Store
+from saga_journey.runs import Runs
+from saga_journey.stores.sqlite import SqliteStore
+
+
+@contextlib.asynccontextmanager
+async def open_journeys(
+    url: str,
+    *,
+    sagas: Sequence[Journey[Any]] = (),
+    curator: Curator | None = None,
+    settings: Settings | None = None,
+    working: bool = True,
+    publisher: Publisher | None = None,
+    observers: Sequence[Callable[[Observation], Any]] = (),
+    clock: Clock | None = None,
+    wrap_store: Callable[[Store], Store] | None = None,
+    **options: Any,
+) -> AsyncIterator[Journeys]:
+    """Opens the journeys of a database, and moves them until the block ends.
+
+    `url`: sqlite:///journeys.db, sqlite:////absolute/journeys.db or sqlite:///:memory:. `sagas` registers the handlers
+    of sagas written in Python, `curator` any others. `options` are fields of `Settings`, e.g. concurrency=64.
+    `working=False` starts, asks and commands, and leaves the moving to other processes.
+
+    Raises DefinitionError when handlers clash, DefinitionChanged when a saga means something else than its unfinished
+    runs under the same version, StoreError (SchemaTooNew, StoreReadOnly …) when the database cannot be used.
+    """
+    chosen = settings or Settings(**options)
+    store: Store = await SqliteStore.open(url)
+    if wrap_store is not None:
+        store = wrap_store(store)
+    journeys: Journeys | None = None
+    try:
+        names = _curated(curator or Curator(), sagas)
+        await _refuse_changed(store, sagas)
+        journeys = await _wire(store, names, sagas, chosen, clock, observers, publishing=publisher is not None, working=working)
+        with _sigterm(chosen) as terminated:
+            yield journeys
+    finally:
+        await (journeys.close() if journeys is not None else store.close())
+    if terminated:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _curated(curator: Curator, sagas: Sequence[Journey[Any]]) -> Curator:
+    problems: list[str] = []
+    for saga in sagas:
+        try:
+            saga.register_in(curator)
+        except DefinitionError as error:
+            problems += [f"{saga.name}: {p}" for p in error.problems]
+    if problems:
+        raise DefinitionError("all of them", problems)
+    return curator
+
+
+async def _refuse_changed(store: Store, sagas: Sequence[Journey[Any]]) -> None:
+    """One (name, version) with two meanings is refused while runs of the other meaning are unfinished."""
+    for saga in sagas:
+        definition = saga.definition
+        if left := await store.unfinished(definition.name, definition.version, definition.hash):
+            raise DefinitionChanged(
+                definition.name,
+                [
+                    f"version {definition.version} means something else than the one that {len(left)} unfinished sagas "
+                    f"run ({', '.join(left[:3])} …): raise version to {definition.version + 1}; they keep their own"
+                ],
+            )
+
+
+async def _wire(
+    store: Store,
+    curator: Curator,
+    sagas: Sequence[Journey[Any]],
+    settings: Settings,
+    clock: Clock | None,
+    observers: Sequence[Callable[[Observation], Any]],
+    *,
+    publishing: bool,
+    working: bool,
+) -> Journeys:
+    chosen_clock = clock or LoopClock(store.now)
+    engine = EmbeddedEngine(
+        store, chosen_clock, LocalInvoker(curator), settings, publishing=publishing, working=working
+    )
+    for observer in observers:
+        engine.add_observer(observer)
+    await engine.open()
+    runs = Runs(store, engine, curator, chosen_clock, new_id)
+    return Journeys(runs, frozenset(saga.definition.hash for saga in sagas))
+
+
+@contextlib.contextmanager
+def _sigterm(settings: Settings) -> Any:
+    """SIGTERM as Ctrl-C: the block is cancelled, closes gracefully, and then the signal takes its course.
+
+    Only in the main thread, and only when nothing else in the program handles it.
+    """
+    terminated: list[int] = []
+    unclaimed = threading.current_thread() is threading.main_thread() and (
+        signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not (settings.handle_sigterm and unclaimed) or os.name != "posix":
+        yield terminated
+        return
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def stop() -> None:
+        terminated.append(signal.SIGTERM)
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    try:
+        yield terminated
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)

@@ -1,0 +1,125 @@
+"""Events, commands and definitions <-> the text that stores keep. A value that is JSON already is framed, not encoded again.
+
+A journal row is a JSON list of `[name, {fields}]`, fields at their default left out. Names are for ever; when an event
+changes its shape it gets `name@2` and an entry in `UPCASTERS`, so that old rows still read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, asdict, fields
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from saga_journey.core.canonical import Json, encode
+from saga_journey.core.commands import COMMAND_NAMES, Answer, External
+from saga_journey.core.definition import JourneyDefinition, plain
+from saga_journey.core.design import from_plain
+from saga_journey.core.events import WIRE_NAMES, Because, Event
+
+UPCASTERS: dict[str, Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]] = {}
+"""An old wire name to a function from its fields to the name and fields of today."""
+
+
+class _Wire:
+    """How one class is written: its name, and for each field whether it holds JSON text already."""
+
+    __slots__ = ("defaults", "kind", "name", "raw")
+
+    def __init__(self, kind: type, name: str) -> None:
+        self.kind, self.name = kind, name
+        self.defaults: list[tuple[str, object]] = [(f.name, f.default) for f in fields(kind)]
+        self.raw = frozenset(f.name for f in fields(kind) if "Json" in str(f.type))
+
+    def body(self, thing: object) -> str:
+        """The fields as a JSON object."""
+        parts = []
+        for name, default in self.defaults:
+            value = getattr(thing, name)
+            if value == default and default is not MISSING:
+                continue
+            text = value if name in self.raw else _text(value)
+            parts.append(f'"{name}":{text}')
+        return "{" + ",".join(parts) + "}"
+
+    def build(self, said: dict[str, Any]) -> Any:
+        for name in self.raw & said.keys():
+            said[name] = None if said[name] is None else Json(to_json(said[name]).decode())
+        if "because" in said:
+            said["because"] = Because(**said["because"])
+        if "left" in said:
+            said["left"] = tuple(said["left"])
+        return self.kind(**said)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Because):
+        value = {k: v for k, v in asdict(value).items() if v is not None}
+    return to_json(value).decode()
+
+
+_EVENTS = {kind: _Wire(kind, name) for kind, name in WIRE_NAMES.items()}
+_EVENTS_BY_NAME = {wire.name: wire for wire in _EVENTS.values()}
+_COMMANDS = {kind: _Wire(kind, name) for kind, name in COMMAND_NAMES.items()}
+_COMMANDS_BY_NAME = {wire.name: wire for wire in _COMMANDS.values()}
+
+
+def encode_turn(turn: Sequence[Event]) -> str:
+    """A turn's events as one journal row."""
+    return "[" + ",".join([_framed(event) for event in turn]) + "]"
+
+
+def _framed(event: Event) -> str:
+    wire = _EVENTS[type(event)]
+    return f'["{wire.name}",{wire.body(event)}]'
+
+
+def decode_turn(row: str) -> list[Event]:
+    """The events of a journal row."""
+    return [_event(name, said) for name, said in from_json(row)]
+
+
+def _event(name: str, said: dict[str, Any]) -> Event:
+    while name in UPCASTERS:
+        name, said = UPCASTERS[name](said)
+    event: Event = _EVENTS_BY_NAME[name].build(said)
+    return event
+
+
+def encode_command(command: External) -> tuple[str, str]:
+    """The name of a command and its fields as text."""
+    wire = _COMMANDS[type(command)]
+    return wire.name, wire.body(command)
+
+
+def decode_command(name: str, body: str) -> External:
+    command: External = _COMMANDS_BY_NAME[name].build(from_json(body))
+    return command
+
+
+def encode_answer(answer: Answer) -> str:
+    return to_json(answer).decode()
+
+
+def decode_answer(text: str) -> Answer:
+    return Answer(**from_json(text))
+
+
+def encode_definition(definition: JourneyDefinition) -> Json:
+    return encode(plain(definition), f"journey {definition.name!r}")
+
+
+def decode_definition(text: str) -> JourneyDefinition:
+    return from_plain(from_json(text))
+
+
+def event_name(event: Event) -> str:
+    """The wire name of an event."""
+    return WIRE_NAMES[type(event)]
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """The fields of an event as JSON values, for readers."""
+    said: dict[str, Any] = from_json(_EVENTS[type(event)].body(event))
+    return said

@@ -1,0 +1,205 @@
+"""All that can arrive at a run: what a call gave, the passing of time, what people and other systems say.
+
+A command is a request, in the present tense; `machine.decide` turns it into events or into a rejection. What comes from
+people carries who said it and why, and ends up in the journal so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from saga_journey.core.canonical import Json
+from saga_journey.core.events import AttentionKind, Because, Fact, Op
+
+# --- what an attempt gave ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    result: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """A definite business no: the handler raised `Refused`, the participant answered 402, 409, 422 …"""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StillWorking:
+    """Accepted, not finished; ask again in so many seconds."""
+
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Anything else. `exhausted`: it makes no sense to try again (the answer cannot be recorded)."""
+
+    error: str
+    exhausted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """Clean, but not business: wrong credentials, wrong route."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Uncallable:
+    """It failed before the handler's first line: the handler is missing, or what is stored does not decode."""
+
+    kind: AttentionKind
+    detail: str
+
+
+Answered = Ok | No | StillWorking | Unknown | TurnedAway | Uncallable
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one attempt gave. `milestone` is its index; only the current attempt number may report."""
+
+    milestone: int
+    op: Op
+    attempt: int
+    outcome: Answered
+
+
+# --- what the engine notices -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """The claim was taken from an owner that did not release it: what it was calling is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Something may be due: `within`, a wait, the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandlersBack:
+    """A worker opened that has every handler of this definition."""
+
+
+# --- what people and other systems say ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The outcome of a milestone that waits. `milestone` may be left out when exactly one waits."""
+
+    milestone: str | None = None
+    outcome: Literal["ok", "refused", "unknown"] = "ok"
+    result: Json | None = None
+    reason: str | None = None
+    expected_attempt: int | None = None
+    who: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    who: str | None = None
+    reason: str | None = None
+
+    def because(self) -> Because:
+        return Because("cancelled", who=self.who, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Compensate:
+    """Undo what is done, of a completed saga too. `expected` is the seq of the preview that was looked at."""
+
+    expected: int | None = None
+    who: str | None = None
+    reason: str | None = None
+
+    def because(self) -> Because:
+        return Because("requested", who=self.who, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    who: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    who: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryMilestone:
+    """Re-open what is in attention, or cut a backoff short. `input` edits the saga's input under a new revision."""
+
+    milestone: str | None = None
+    input: Json | None = None
+    who: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Go on without this milestone, or without its undo. `result` stands in for what the action would have given."""
+
+    milestone: str | None = None
+    result: Json | None = None
+    who: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateFact:
+    """What a person found out: it happened, it did not happen, or it is undone by hand."""
+
+    fact: Fact
+    milestone: str | None = None
+    result: Json | None = None
+    who: str | None = None
+    reason: str | None = None
+    evidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Close a run that waits for a person, as it is."""
+
+    reason: str
+    who: str | None = None
+
+
+Internal = Report | TakeOver | TimePassed | HandlersBack
+External = Advance | Cancel | Compensate | Pause | Resume | RetryMilestone | Skip | StateFact | Resolve
+Command = Internal | External
+
+COMMAND_NAMES: dict[type, str] = {
+    Advance: "advance",
+    Cancel: "cancel",
+    Compensate: "compensate",
+    Pause: "pause",
+    Resume: "resume",
+    RetryMilestone: "retry",
+    Skip: "skip",
+    StateFact: "state_fact",
+    Resolve: "resolve",
+}
+"""How a stored command is named; the codec writes its fields beside the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command did. `code` is "applied", "no_change", "deferred", or why it was rejected."""
+
+    accepted: bool
+    code: str
+    detail: str = ""
+
+
+APPLIED = Answer(True, "applied")

@@ -1,0 +1,210 @@
+"""What should happen: a journey as data. It holds names and policies, never code, and is versioned by its hash.
+
+The authoring API builds these objects, `design()` reads them out of a request; both pass through `problems()`, so a
+definition that exists can run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal
+
+from saga_journey.core.canonical import Json, decode, encode
+from saga_journey.errors import DefinitionError
+
+MAX_MILESTONES = 1000
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,99}")
+
+JourneyKind = Literal["saga", "structured"]
+MilestoneKind = Literal["action", "external"]
+OnStuckUndo = Literal["stop", "continue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often, and how far apart. Times are in seconds.
+
+    The delay before attempt n+1 is drawn between 0 and min(most, first * factor**(n-1)): full jitter
+    ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015). `attempts` bounds the calls that were answered or
+    timed out, `lost` those whose worker died; either limit ends the milestone.
+    """
+
+    attempts: int = 4
+    first: float = 1.0
+    factor: float = 2.0
+    most: float = 30.0
+    lost: int = 5
+
+    def ceiling(self, failures: int) -> float:
+        """The longest delay after so many failures, in seconds."""
+        return min(self.most, self.first * self.factor ** min(failures - 1, 64))
+
+
+ACTION_RETRY = Retry()
+UNDO_RETRY = Retry(attempts=20, most=600.0)
+ONE_CALL = Retry(attempts=1, lost=0)
+"""What `at_most_once` means: one call, and a lost one is not repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A unit of a journey: an action, and what undoes it. `undo=None` says that there is nothing to undo.
+
+    `timeout` and `undo_timeout` bound one attempt (for an `external` milestone, `timeout` is the whole wait), `within`
+    bounds the milestone from its first intent; all in seconds. `action` is None only for an external milestone
+    that nobody has to be asked for. `params` is the milestone's own data, for milestones made in a loop.
+    """
+
+    id: str
+    action: str | None
+    undo: str | None = None
+    kind: MilestoneKind = "action"
+    timeout: float = 60.0
+    undo_timeout: float = 60.0
+    within: float | None = None
+    retry: Retry = ACTION_RETRY
+    undo_retry: Retry = UNDO_RETRY
+    pivot: bool = False
+    optional: bool = False
+    at_most_once: bool = False
+    params: Json | None = None
+
+
+@dataclass(frozen=True)
+class JourneyDefinition:
+    """An ordered list of milestones, the policy of the whole, and a hash of both."""
+
+    name: str
+    version: int
+    milestones: tuple[Milestone, ...]
+    kind: JourneyKind = "saga"
+    deadline: float | None = None
+    on_stuck_undo: OnStuckUndo = "stop"
+    hash: str = field(init=False, compare=False, repr=False, default="")
+    index: Mapping[str, int] = field(init=False, compare=False, repr=False, default_factory=dict)
+    pivot: int | None = field(init=False, compare=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        if found := problems(self):
+            raise DefinitionError(self.name, found)
+        set_once = object.__setattr__
+        set_once(self, "index", {m.id: i for i, m in enumerate(self.milestones)})
+        set_once(self, "pivot", next((i for i, m in enumerate(self.milestones) if m.pivot), None))
+        digest = hashlib.sha256(encode(plain(self)).encode()).hexdigest()
+        set_once(self, "hash", digest[:32])
+
+    def handlers(self) -> tuple[str, ...]:
+        """The names of every handler that a run of this definition may call."""
+        names = {name for m in self.milestones for name in (m.action, m.undo) if name is not None}
+        return tuple(sorted(names))
+
+
+def plain(definition: JourneyDefinition) -> dict[str, Any]:
+    """The definition as JSON values. A field at its default is left out, so a field added later changes no hash."""
+    return {
+        "name": definition.name,
+        "version": definition.version,
+        **_set_fields(definition, skip=("name", "version", "milestones", "hash", "index", "pivot")),
+        "milestones": [_plain_milestone(m) for m in definition.milestones],
+    }
+
+
+def _plain_milestone(m: Milestone) -> dict[str, Any]:
+    said = _set_fields(m, skip=("retry", "undo_retry", "params"))
+    for name, policy, default in (("retry", m.retry, ACTION_RETRY), ("undo_retry", m.undo_retry, UNDO_RETRY)):
+        if policy != default:
+            said[name] = {f.name: getattr(policy, f.name) for f in fields(policy)}
+    if m.params is not None:
+        said["params"] = decode(m.params)
+    return said
+
+
+def _set_fields(thing: Any, skip: Collection[str]) -> dict[str, Any]:
+    said = {}
+    for f in fields(thing):
+        value = getattr(thing, f.name)
+        if f.name not in skip and (f.default is MISSING or value != f.default):
+            said[f.name] = value
+    return said
+
+
+# --- what is wrong with it -------------------------------------------------------------------------------------------
+
+
+def problems(definition: JourneyDefinition) -> list[str]:
+    """Every reason why this definition cannot run, each a sentence; an empty list means that it can."""
+    found = _whole_problems(definition)
+    seen: set[str] = set()
+    pivot: str | None = None
+    for m in definition.milestones:
+        if m.id in seen:
+            found.append(f"milestone {m.id!r} is there twice: give each its own id")
+        seen.add(m.id)
+        found += _milestone_problems(m)
+        if pivot and m.undo is not None:
+            found.append(f"milestone {m.id!r} declares undo {m.undo!r} after the pivot {pivot!r}: there is no way back there")
+        if m.pivot and pivot:
+            found.append(f"milestones {pivot!r} and {m.id!r} are both the pivot: a journey has one point of no return")
+        pivot = m.id if m.pivot else pivot
+    return found
+
+
+def _whole_problems(d: JourneyDefinition) -> list[str]:
+    found = []
+    if not NAME.fullmatch(d.name):
+        found.append(f"the name {d.name!r} is not usable: letters, digits, '_', '.', '-', at most 100, no digit first")
+    if d.version < 1:
+        found.append(f"version is {d.version}: versions count from 1")
+    if not d.milestones:
+        found.append("it has no milestones")
+    if len(d.milestones) > MAX_MILESTONES:
+        found.append(f"it has {len(d.milestones)} milestones, at most {MAX_MILESTONES} can be run")
+    if d.kind not in ("saga", "structured"):
+        found.append(f"kind is {d.kind!r}: it is 'saga' or 'structured'")
+    if d.on_stuck_undo not in ("stop", "continue"):
+        found.append(f"on_stuck_undo is {d.on_stuck_undo!r}: it is 'stop' or 'continue'")
+    if d.deadline is not None:
+        found += _duration("the journey", "deadline", d.deadline)
+    return found
+
+
+def _milestone_problems(m: Milestone) -> list[str]:
+    who = f"milestone {m.id!r}"
+    found = []
+    if not NAME.fullmatch(m.id):
+        found.append(f"{who}: the id is not usable: letters, digits, '_', '.', '-', at most 100, no digit first")
+    if m.kind == "action" and m.action is None:
+        found.append(f"{who} has no action: only an external milestone may have none")
+    if m.optional and m.pivot:
+        found.append(f"{who} is optional and the pivot: a point of no return cannot be left out")
+    if m.at_most_once and m.retry != ONE_CALL:
+        found.append(f"{who} is at_most_once and has a retry policy: one call cannot be repeated, leave out retry")
+    for name, seconds in (("timeout", m.timeout), ("undo_timeout", m.undo_timeout)):
+        found += _duration(who, name, seconds)
+    if m.within is not None:
+        found += _duration(who, "within", m.within)
+    for name, policy in (("retry", m.retry), ("undo_retry", m.undo_retry)):
+        found += _policy_problems(who, name, policy)
+    return found
+
+
+def _duration(who: str, name: str, seconds: object) -> list[str]:
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds) and seconds > 0:
+        return []
+    return [f"{who}: {name} is {seconds!r}: it is a number of seconds above 0, and always finite"]
+
+
+def _policy_problems(who: str, name: str, policy: Retry) -> list[str]:
+    found = []
+    if policy.attempts < 1 or policy.lost < 0:
+        found.append(f"{who}: {name} allows attempts={policy.attempts}, lost={policy.lost}: at least 1 and 0")
+    if not (math.isfinite(policy.most) and 0 <= policy.first <= policy.most and policy.factor >= 1):
+        found.append(
+            f"{who}: {name} waits first={policy.first}, factor={policy.factor}, most={policy.most}: "
+            "0 <= first <= most, factor >= 1, all finite"
+        )
+    return found

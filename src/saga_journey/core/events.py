@@ -1,0 +1,347 @@
+"""The facts of a run: frozen, in the past tense, each with a stable wire name. What is not here did not happen.
+
+A turn writes its events as one journal row. The intent that follows (the next action, the next undo, the next attempt)
+is not an event of its own: it is implied by the state after the row, so that the row that records a result is also
+the record of what is called next (docs/decisions/0003).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from saga_journey.core.canonical import Json
+
+Op = Literal["do", "undo"]
+DO: Op = "do"
+UNDO: Op = "undo"
+
+AttentionKind = Literal[
+    "stuck_undo",  # an undo was refused, or its attempts are spent
+    "pivot_in_doubt",  # did the point of no return happen? nobody knows
+    "cannot_go_on",  # a milestone after the pivot failed: no way on by itself, no way back
+    "milestone_failed",  # structured journeys: a person decides
+    "participant_misconfigured",  # it turns our calls away: wrong key, wrong route
+    "handler_missing",  # no worker has the code; clears by itself when one opens
+    "cannot_decode",  # stored input or result does not fit today's types; as above
+    "crash_loop",  # claimed five times, and every worker died before it could write anything
+]
+Fact = Literal["happened", "did_not_happen", "undone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """Why a run turned back: a milestone that failed, the run's deadline, or a person."""
+
+    kind: Literal["failure", "deadline", "cancelled", "requested"]
+    milestone: str | None = None
+    error: str | None = None
+    who: str | None = None
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "failure":
+            return f"{self.milestone}: {self.error}"
+        by = f" by {self.who}" if self.who else ""
+        why = f": {self.reason}" if self.reason else ""
+        return {"deadline": "deadline passed", "cancelled": "cancelled", "requested": "compensation requested"}[
+            self.kind
+        ] + (by + why)
+
+
+@dataclass(frozen=True, slots=True)
+class SagaStarted:
+    input: Json
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneCompleted:
+    """The action ended ok. `who` is set when a person or another system said so (`advance`, a skipped pivot)."""
+
+    milestone: str
+    result: Json | None = None
+    who: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneWaiting:
+    """The request of an external milestone was answered; its outcome comes from outside."""
+
+    milestone: str
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneRefused:
+    """A definite no, and no earlier attempt is in doubt: nothing happened, nothing to undo."""
+
+    milestone: str
+    reason: str
+    who: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneGaveUp:
+    """Nothing more is tried, and nobody knows what happened: the outcome is unknown, and is undone."""
+
+    milestone: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneSkipped:
+    """A person went on without it. Doubt stays: what may have happened is still undone."""
+
+    milestone: str
+    result: Json | None = None
+    who: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """An attempt failed and another one follows, not before `retry_at`. `clean`: it certainly had no effect.
+
+    `retry_at` is None when no other one follows by itself (participant_misconfigured waits for a person).
+    """
+
+    milestone: str
+    op: Op
+    error: str
+    retry_at: float | None = None
+    clean: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLost:
+    """The worker that was calling died, or lost its claim; nobody knows what happened."""
+
+    milestone: str
+    op: Op
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptWorking:
+    """The participant is still at it: the same attempt asks again at `ask_at`."""
+
+    milestone: str
+    op: Op
+    ask_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptWithdrawn:
+    """An intent that was certainly never performed is taken back."""
+
+    milestone: str
+    op: Op
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptHastened:
+    """A person asked for the next attempt now instead of after its backoff."""
+
+    milestone: str
+    op: Op
+    who: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneRetried:
+    """A person re-opened a milestone in attention, in the run's direction, with a fresh budget."""
+
+    milestone: str
+    op: Op
+    who: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputRevised:
+    """A person edited the input: for this milestone and those not yet started, under a new revision of the key."""
+
+    milestone: str
+    input: Json
+    revision: int
+    who: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FactStated:
+    """A person said what nobody could know: it happened, it did not happen, or it is undone by hand."""
+
+    milestone: str
+    fact: Fact
+    result: Json | None = None
+    who: str | None = None
+    reason: str | None = None
+    evidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompensationDecided:
+    """From here on no action is started; everything done is undone in reverse order."""
+
+    because: Because
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneCompensated:
+    milestone: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoGivenUp:
+    """The undo was refused, or its attempts are spent: what the milestone did still stands."""
+
+    milestone: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSkipped:
+    milestone: str
+    who: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """A stop came while the pivot was being called or in doubt: applied if the pivot does not happen."""
+
+    because: Because
+
+
+@dataclass(frozen=True, slots=True)
+class StopTooLate:
+    """The pivot happened: the stop that waited for it cannot be applied any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineMissed:
+    """The deadline passed where there is no way back; the run goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    who: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Waits, `within` and the deadline move by the paused span."""
+
+    who: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionRaised:
+    kind: AttentionKind
+    milestone: str | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionCleared:
+    """What blocked the run is gone: a worker with the handlers opened, or a person looked into a crash loop."""
+
+    kind: AttentionKind
+    who: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SagaCompleted:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SagaCompensated:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SagaResolved:
+    """Closed by a person; `left` are the milestones whose effects may still stand."""
+
+    reason: str
+    left: tuple[str, ...] = ()
+    who: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SagaCancelled:
+    """A structured journey was stopped; nothing was undone."""
+
+    because: Because
+
+
+Event = (
+    SagaStarted
+    | MilestoneCompleted
+    | MilestoneWaiting
+    | MilestoneRefused
+    | MilestoneGaveUp
+    | MilestoneSkipped
+    | AttemptEnded
+    | AttemptLost
+    | AttemptWorking
+    | AttemptWithdrawn
+    | AttemptHastened
+    | MilestoneRetried
+    | InputRevised
+    | FactStated
+    | CompensationDecided
+    | MilestoneCompensated
+    | UndoGivenUp
+    | UndoSkipped
+    | StopRequested
+    | StopTooLate
+    | DeadlineMissed
+    | Paused
+    | Resumed
+    | AttentionRaised
+    | AttentionCleared
+    | SagaCompleted
+    | SagaCompensated
+    | SagaResolved
+    | SagaCancelled
+)
+
+WIRE_NAMES: dict[type, str] = {
+    SagaStarted: "saga_started",
+    MilestoneCompleted: "milestone_completed",
+    MilestoneWaiting: "milestone_waiting",
+    MilestoneRefused: "milestone_refused",
+    MilestoneGaveUp: "milestone_gave_up",
+    MilestoneSkipped: "milestone_skipped",
+    AttemptEnded: "attempt_ended",
+    AttemptLost: "attempt_lost",
+    AttemptWorking: "attempt_working",
+    AttemptWithdrawn: "attempt_withdrawn",
+    AttemptHastened: "attempt_hastened",
+    MilestoneRetried: "milestone_retried",
+    InputRevised: "input_revised",
+    FactStated: "fact_stated",
+    CompensationDecided: "compensation_decided",
+    MilestoneCompensated: "milestone_compensated",
+    UndoGivenUp: "undo_given_up",
+    UndoSkipped: "undo_skipped",
+    StopRequested: "stop_requested",
+    StopTooLate: "stop_too_late",
+    DeadlineMissed: "deadline_missed",
+    Paused: "paused",
+    Resumed: "resumed",
+    AttentionRaised: "attention_raised",
+    AttentionCleared: "attention_cleared",
+    SagaCompleted: "saga_completed",
+    SagaCompensated: "saga_compensated",
+    SagaResolved: "saga_resolved",
+    SagaCancelled: "saga_cancelled",
+}
+"""The names in the journal, for ever. A later shape of an event gets `name@2`, and the codec an upcaster."""

@@ -1,0 +1,155 @@
+"""The machine: what has arrived, in; what is now true, out. Pure: it knows no clock, no ids, no randomness, no I/O.
+
+A turn folds everything that is ready into one decision, in the order results, commands as they arrived, takeover
+losses, time (SEMANTICS 28), and opens intents once at the end. So a result beats a deadline of the same turn, a stored
+cancel beats a fresh attempt, and a final state absorbs what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from saga_journey.core import commands as cmd
+from saga_journey.core import events as ev
+from saga_journey.core import operators
+from saga_journey.core.canonical import Json
+from saga_journey.core.commands import APPLIED, Answer, Command
+from saga_journey.core.definition import JourneyDefinition
+from saga_journey.core.events import DO, Event
+from saga_journey.core.evolve import evolve, fold
+from saga_journey.core.reports import on_report, on_take_over
+from saga_journey.core.state import RunState, UndoStatus
+from saga_journey.core.timers import on_time_passed
+from saga_journey.core.walk import next_forward, next_undo, open_intents
+from saga_journey.errors import Rejected
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one turn decided: its events, the state they lead to, and an answer for each command (None: no answer due)."""
+
+    events: list[Event]
+    state: RunState
+    answers: list[Answer | None]
+
+
+def begin(definition: JourneyDefinition, saga_id: str, input: Json, user: str | None, now: float) -> Turn:
+    """The first turn of a run: started, and the intent of its first milestone."""
+    started: list[Event] = [ev.SagaStarted(input, user)]
+    return Turn(started, evolve(RunState(definition, saga_id), started, now), [])
+
+
+def decide(state: RunState, arrived: Sequence[Command], now: float, calling: Collection[int] = ()) -> Turn:
+    """One turn. `calling` are the milestones whose handler is being called at this moment by this worker.
+
+    `now` is store time in seconds; a clock that runs behind the journal counts as the time of its last event.
+    """
+    now = max(now, state.at)
+    after = state.copy()
+    events: list[Event] = []
+    answers: list[Answer | None] = []
+    ordered = arrived if len(arrived) == 1 else sorted(arrived, key=_precedence)
+    given: dict[int, Answer | None] = {}
+    for command in ordered:
+        still_calling = [i for i in calling if not _reported(ordered, i)] if calling else calling
+        given[id(command)] = _take(after, command, now, still_calling, events)
+    answers = [given[id(command)] for command in arrived]
+    open_intents(after)
+    return Turn(events, after, answers)
+
+
+def _reported(arrived: Sequence[Command], index: int) -> bool:
+    return any(isinstance(c, cmd.Report) and c.milestone == index for c in arrived)
+
+
+def _precedence(command: Command) -> int:
+    return _ORDER.get(type(command), 1)
+
+
+_ORDER: dict[type, int] = {cmd.Report: 0, cmd.TakeOver: 2, cmd.TimePassed: 3}
+
+
+def _take(
+    state: RunState, command: Command, now: float, calling: Collection[int], events: list[Event]
+) -> Answer | None:
+    """Decides one command on the state so far, folds what follows into it, and says what the answer is."""
+    internal = type(command) in _ORDER or type(command) is cmd.HandlersBack
+    try:
+        new = _DECISIONS[type(command)](state, command, now, calling)
+    except Rejected as rejection:
+        return Answer(False, rejection.code, rejection.detail)
+    for event in new:
+        fold(state, event, now)
+    events += new
+    for event in _conclusion(state):
+        fold(state, event, now)
+        events.append(event)
+    return None if internal else _answer(state, new)
+
+
+def _answer(state: RunState, new: Sequence[Event]) -> Answer:
+    if not new:
+        return Answer(True, "no_change", f"the saga is {state.status}")
+    if any(type(e) is ev.StopRequested for e in new) and state.final is None:
+        return Answer(True, "deferred", "the pivot is being called: applied if it does not happen")
+    return APPLIED
+
+
+def _conclusion(state: RunState) -> list[Event]:
+    """The final row, when the walk has come to its end."""
+    if state.open or state.final is not None or state.attention:
+        return []
+    if state.direction == DO:
+        if state.stop is not None and state.definition.kind == "structured":
+            return [ev.SagaCancelled(state.stop)]
+        return [ev.SagaCompleted()] if next_forward(state) is None else []
+    return _undone(state) if next_undo(state) is None else []
+
+
+def _undone(state: RunState) -> list[Event]:
+    """Compensated means that every member of the undo set is undone; anything less says so (SEMANTICS 17)."""
+    spec = state.definition.milestones
+    failed = [i for i, m in enumerate(state.milestones) if m.undo_status is UndoStatus.FAILED]
+    if failed:
+        return [ev.AttentionRaised("stuck_undo", spec[i].id, _error(state, i)) for i in failed]
+    if any(m.undo_status is UndoStatus.SKIPPED for m in state.milestones):
+        return [ev.SagaResolved("undone, but for what was skipped", operators.standing(state))]
+    return [ev.SagaCompensated()]
+
+
+def _error(state: RunState, index: int) -> str:
+    undo = state.milestones[index].undo
+    return (undo.error if undo else None) or "its undo failed"
+
+
+def _on_take_over(state: RunState, _: cmd.TakeOver, now: float, calling: Collection[int]) -> list[Event]:
+    return on_take_over(state, now, calling)
+
+
+def _on_time_passed(state: RunState, _: cmd.TimePassed, now: float, calling: Collection[int]) -> list[Event]:
+    return on_time_passed(state, now, calling)
+
+
+def _on_handlers_back(state: RunState, _: cmd.HandlersBack, now: float, calling: Collection[int]) -> list[Event]:
+    blocked = {a.kind for a in state.attention}
+    return [ev.AttentionCleared(kind) for kind in ("handler_missing", "cannot_decode") if kind in blocked]
+
+
+_Decision = Callable[[RunState, Any, float, Collection[int]], list[Event]]
+_DECISIONS: dict[type, _Decision] = {
+    cmd.Report: on_report,
+    cmd.TakeOver: _on_take_over,
+    cmd.TimePassed: _on_time_passed,
+    cmd.HandlersBack: _on_handlers_back,
+    cmd.Advance: operators.on_advance,
+    cmd.Cancel: operators.on_cancel,
+    cmd.Compensate: operators.on_compensate,
+    cmd.Pause: operators.on_pause,
+    cmd.Resume: operators.on_resume,
+    cmd.RetryMilestone: operators.on_retry,
+    cmd.Skip: operators.on_skip,
+    cmd.StateFact: operators.on_state_fact,
+    cmd.Resolve: operators.on_resolve,
+}

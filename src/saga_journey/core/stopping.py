@@ -1,0 +1,88 @@
+"""How a run stops going forward: the decision to compensate, and the places where there is no way back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from saga_journey.core import events as ev
+from saga_journey.core.events import DO, UNDO, Because, Event
+from saga_journey.core.state import COMPLETED, REFUSED, UNKNOWN, WAITING, RunState
+from saga_journey.errors import Rejected
+
+
+def turn_back(state: RunState, because: Because, calling: Collection[int]) -> list[Event]:
+    """The decision. What is not being called now is closed with it; what is being called ends by itself first."""
+    events: list[Event] = []
+    for index in state.open:
+        if index not in calling:
+            events.append(_interrupted(state, index))
+    events.append(ev.CompensationDecided(because))
+    return events
+
+
+def _interrupted(state: RunState, index: int) -> Event:
+    """An intent that is queued is clean and is taken back; one that waits or backs off may have had an effect."""
+    m, name = state.milestones[index], state.definition.milestones[index].id
+    if m.doubt or m.status is WAITING:
+        return ev.MilestoneGaveUp(name, "interrupted while it waited")
+    if state.calls(index).number > 1:
+        return ev.MilestoneRefused(name, "not attempted again")
+    return ev.AttemptWithdrawn(name, DO, "not attempted")
+
+
+def stop(state: RunState, because: Because, calling: Collection[int]) -> list[Event]:
+    """A request to stop a run that goes forward: cancel, compensate, or its deadline. Raises Rejected `past_pivot`."""
+    if state.definition.kind == "structured":
+        return _stop_structured(state, because, calling)
+    if state.past_pivot:
+        raise Rejected("past_pivot", f"the pivot {_pivot_name(state)!r} has happened: this saga can only go forward")
+    if pivot_held(state, calling):
+        return [] if state.stop else [ev.StopRequested(because)]
+    return turn_back(state, because, calling)
+
+
+def _stop_structured(state: RunState, because: Because, calling: Collection[int]) -> list[Event]:
+    if state.stop:
+        return []
+    closed = [_interrupted(state, index) for index in state.open if index not in calling]
+    return [ev.StopRequested(because), *closed]
+
+
+def pivot_held(state: RunState, calling: Collection[int]) -> bool:
+    """The pivot may be happening now: it is being called, or it is in doubt and has no undo (SEMANTICS 7)."""
+    pivot = state.definition.pivot
+    if pivot is None or pivot not in state.open:
+        return False
+    m = state.milestones[pivot]
+    in_doubt = m.doubt or m.status is WAITING
+    return pivot in calling or (in_doubt and state.definition.milestones[pivot].undo is None)
+
+
+def after_failure(state: RunState, index: int, ended: Event, calling: Collection[int]) -> list[Event]:
+    """A milestone ended refused or unknown: go on without it, turn back, or wait for a person (SEMANTICS B1)."""
+    spec = state.definition.milestones[index]
+    unknown = isinstance(ended, ev.MilestoneGaveUp)
+    error = ended.error if isinstance(ended, ev.MilestoneGaveUp) else getattr(ended, "reason", "refused")
+    if state.direction == UNDO or spec.optional:
+        return [ended]
+    if state.definition.kind == "structured":
+        return [ended] if state.stop else [ended, ev.AttentionRaised("milestone_failed", spec.id, error)]
+    if state.past_pivot:
+        return [ended, ev.AttentionRaised("cannot_go_on", spec.id, error)]
+    if spec.pivot and unknown and spec.undo is None:
+        return [ended, ev.AttentionRaised("pivot_in_doubt", spec.id, error)]
+    because = state.stop or Because("failure", spec.id, error)
+    others = [_interrupted(state, i) for i in state.open if i != index and i not in calling]
+    return [ended, *others, ev.CompensationDecided(because)]
+
+
+def in_doubt(state: RunState, index: int) -> bool:
+    """Nobody knows whether this milestone's action had an effect."""
+    m = state.milestones[index]
+    return m.doubt and m.status not in (COMPLETED, REFUSED) or m.status is UNKNOWN
+
+
+def _pivot_name(state: RunState) -> str:
+    pivot = state.definition.pivot
+    assert pivot is not None
+    return state.definition.milestones[pivot].id

@@ -1,0 +1,98 @@
+"""What time does to a run: when something is due next, and what happens when it is. A pause stops these clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from saga_journey.core import events as ev
+from saga_journey.core.events import DO, UNDO, Because, Event
+from saga_journey.core.state import RunState
+from saga_journey.core.stopping import after_failure, stop
+from saga_journey.errors import Rejected
+
+WORKING_AT_MOST = 24 * 3600.0
+"""How long a participant may answer "still working" when the milestone has no `within` (seconds)."""
+
+FOREVER = float("inf")
+
+
+def bound_of(state: RunState, index: int) -> float:
+    """When the time of an open action is up, in store time: `within`, the wait of an external, or 24 h of "working"."""
+    spec, m = state.definition.milestones[index], state.milestones[index]
+    calls = state.calls(index)
+    bounds = [FOREVER]
+    if spec.within is not None:
+        bounds.append(calls.since + spec.within)
+    elif m.asking:
+        bounds.append(calls.since + WORKING_AT_MOST)
+    if spec.kind == "external":
+        bounds.append(calls.since + spec.timeout)
+    return min(bounds)
+
+
+def next_due(state: RunState) -> float | None:
+    """When this run needs a worker next by the clock alone; None when only a person or a message can move it."""
+    if state.final is not None or state.paused_at is not None:
+        return None
+    times = [t for t in (state.deadline_at,) if t is not None]
+    times += [_due_of(state, index) for index in state.open if not state.blocked(index)]
+    due = min(times, default=FOREVER)
+    return None if due == FOREVER else due
+
+
+def _due_of(state: RunState, index: int) -> float:
+    call_at = FOREVER if state.waits_outside(index) else state.calls(index).not_before
+    return call_at if state.op_of(index) == UNDO else min(call_at, bound_of(state, index))
+
+
+def call_limit(state: RunState, index: int, now: float) -> float:
+    """How long the attempt that starts now may take, in seconds: its own timeout, and what is left of `within`."""
+    spec = state.definition.milestones[index]
+    if state.op_of(index) == UNDO:
+        return spec.undo_timeout
+    if spec.kind == "external":
+        return min(spec.timeout, REQUEST_AT_MOST, bound_of(state, index) - now)
+    return min(spec.timeout, max(bound_of(state, index) - now, 0.0))
+
+
+REQUEST_AT_MOST = 60.0
+"""The call that asks for an external milestone (seconds); its `timeout` bounds the whole wait, not this call."""
+
+
+def on_time_passed(state: RunState, now: float, calling: Collection[int]) -> list[Event]:
+    """Everything that is due, in one go. What is being called is bounded by its caller instead."""
+    if state.paused_at is not None or state.final is not None or state.direction == UNDO:
+        return []
+    for index in state.open:
+        if index not in calling and not state.blocked(index) and now >= bound_of(state, index):
+            return _time_is_up(state, index, calling)
+    if (deadline := state.deadline_at) is not None and now >= deadline:
+        return _deadline(state, calling)
+    return []
+
+
+def _time_is_up(state: RunState, index: int, calling: Collection[int]) -> list[Event]:
+    """A milestone that was never called is clean; anything else is unknown (SEMANTICS 23)."""
+    name, m = state.definition.milestones[index].id, state.milestones[index]
+    never_called = not state.waits_outside(index) and not m.asking and not m.doubt and state.calls(index).number == 1
+    if never_called:
+        return after_failure(state, index, ev.MilestoneRefused(name, "not_attempted: its time was up first"), calling)
+    return after_failure(state, index, ev.MilestoneGaveUp(name, "its time was up"), calling)
+
+
+def _deadline(state: RunState, calling: Collection[int]) -> list[Event]:
+    if any(a.kind == "pivot_in_doubt" for a in state.attention):
+        return [ev.DeadlineMissed()]
+    try:
+        return stop(state, Because("deadline"), calling)
+    except Rejected:
+        return [ev.DeadlineMissed()]  # past the pivot: it is only told
+
+
+def overdue(state: RunState, now: float) -> bool:
+    """Has some clock of this run struck already? Asked before each call, so it looks only where there are clocks."""
+    if state.definition.deadline is not None and (deadline := state.deadline_at) is not None and now >= deadline:
+        return True
+    if state.direction == UNDO:
+        return False
+    return any(now >= bound_of(state, index) for index in state.open if not state.blocked(index))

@@ -1,0 +1,348 @@
+"""The parts together: starts runs, moves them, takes commands, waits for outcomes, stops gracefully."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any
+
+from saga_journey.config import Settings
+from saga_journey.core.codec import encode_command, encode_turn
+from saga_journey.core.commands import Answer, Answered, External, Report, TimePassed
+from saga_journey.core.events import Event
+from saga_journey.core.machine import Turn
+from saga_journey.core.state import RunState
+from saga_journey.core.timers import call_limit, next_due, overdue
+from saga_journey.core.walk import Intent, intents
+from saga_journey.engines.embedded.calls import Calls
+from saga_journey.engines.embedded.outgoing import outbox_rows
+from saga_journey.engines.embedded.owned import Arrival, OwnedRun
+from saga_journey.engines.embedded.scheduler import Scheduler
+from saga_journey.engines.embedded.turn import Turns, is_settled
+from saga_journey.errors import Closed
+from saga_journey.ports import (
+    AttemptEnded,
+    AttemptStarting,
+    Call,
+    Clock,
+    Invoker,
+    NewRun,
+    Observation,
+    Observer,
+    RunKey,
+    Started,
+    StartKey,
+    Store,
+    StoredCommand,
+    TurnCommitted,
+    TurnWrite,
+)
+
+log = logging.getLogger("saga_journey.engine")
+
+ASK_AGAIN = 1.0
+"""How often a waiting caller looks into the store when nobody tells it anything (seconds)."""
+
+
+class EmbeddedEngine:
+    """Moves runs inside this process (`ports.Engine`). With `working=False` it only starts, asks and commands."""
+
+    def __init__(
+        self, store: Store, clock: Clock, invoker: Invoker, settings: Settings, *, publishing: bool, working: bool = True
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._invoker = invoker
+        self._settings = settings
+        self._working = working
+        self._publishing = publishing
+        self._observers: list[Observer] = []
+        self._calls = Calls(clock, settings.linger)
+        self._turns = Turns(store, clock, invoker, publishing=publishing, told=self._told, observe=self._turn_seen)
+        self._scheduler = Scheduler(store, clock, invoker, self._turns, settings, self._spawn)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watchers: dict[RunKey, list[asyncio.Future[RunState]]] = {}
+        self._asked: dict[tuple[RunKey, str], asyncio.Future[Answer]] = {}
+        self._others: asyncio.Future[None] | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        self._stop_listening = self._store.on_change(self._others_wrote)
+        if self._working:
+            await self._scheduler.open()
+
+    def add_observer(self, observer: Observer) -> None:
+        self._observers.append(observer)
+
+    # --- starting ---
+
+    async def start(
+        self, tenant: str, turn: Turn, definition: int, tenant_number: int, key: StartKey | None
+    ) -> Started:
+        """A run for which a place is free is claimed by the commit that starts it; another one waits unclaimed."""
+        if self._closed:
+            raise Closed("these journeys are closed: open them again")
+        scheduler = self._scheduler
+        place = scheduler.take_place() if self._working else False
+        try:
+            started = await self._store.start(self._new_run(turn, definition, tenant_number, key, here=place))
+        finally:
+            scheduler.give_place_back(place)
+        if started.existing is None:
+            self._begin(OwnedRun(started.key, tenant, 1, turn.state), turn, here=place)
+        return started
+
+    def _new_run(self, turn: Turn, definition: int, tenant: int, key: StartKey | None, *, here: bool) -> NewRun:
+        state = turn.state
+        return NewRun(
+            tenant=tenant,
+            saga_id=state.saga_id,
+            definition=definition,
+            journey=state.definition.name,
+            turn=encode_turn(turn.events),
+            at=state.at,
+            due_at=state.at,
+            owner=self._scheduler.owner if here else None,
+            start_key=key,
+            outbox=outbox_rows(RunState(state.definition, state.saga_id), turn.events, ()) if self._publishing else (),
+        )
+
+    def _begin(self, run: OwnedRun, turn: Turn, *, here: bool) -> None:
+        if self._observers:
+            self._turn_seen(run, turn.events)
+        if here:
+            self._scheduler.owned[run.key] = run
+            run.task = self._spawn(run)
+        elif self._working:
+            self._scheduler.waiting += 1
+            self._scheduler.nudge()
+
+    # --- moving a run ---
+
+    def _spawn(self, run: OwnedRun) -> asyncio.Task[None]:
+        return self._background(self._drive(run))
+
+    def _background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _drive(self, run: OwnedRun) -> None:
+        """Moves a run for as long as this process owns it: what arrived, then what is to be called, again and again."""
+        try:
+            if run.inbox:
+                await self._turns.take(run)
+            while not run.gone:
+                if self._store.full:
+                    await self._store.has_room()  # no call of any kind while its result could not be written
+                due = next(iter(intents(run.state)), None)
+                now = self._clock.now()
+                if due is None or self._turns.stopping:
+                    await self._turns.release(run)
+                elif overdue(run.state, now):
+                    await self._turns.take(run, Arrival(TimePassed()))
+                elif due.not_before > now:
+                    await self._sleep(run)
+                elif not await self._attempt(run, due, now):
+                    return  # left behind: another task drives the run now
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("%s: moving it failed; the next claim goes on from the journal", run.saga_id)
+            await self._drop(run)
+
+    async def _attempt(self, run: OwnedRun, due: Intent, now: float) -> bool:
+        """Calls one handler and commits what came of it. False: the call was left behind and reports nothing."""
+        limit = call_limit(run.state, due.milestone, now)
+        call = Call(run.state, due.milestone, due.op, due.attempt, due.fence, run.tenant, now + limit)
+        prepared = run.uncallable or self._invoker.prepare(call)
+        if not isinstance(prepared, Awaitable):
+            await self._turns.take(run, Arrival(Report(due.milestone, due.op, due.attempt, prepared)))
+            return True
+        if self._observers:
+            self._observe(self._starting(run, due, now))
+        run.calling = (due.milestone,)
+        ended = await self._calls.make(
+            prepared,
+            limit=limit,
+            stoppable=call.stoppable,
+            leave_behind=lambda outcome, late: self._leave_behind(run, due, call, outcome, now, late),
+            interrupt_at=run.state.deadline_at,
+            on_interrupt=lambda: self._interrupt(run),
+        )
+        if ended is None:
+            return False
+        await self._report(run, due, call, ended[0], now, ended[1])
+        return True
+
+    async def _report(self, run: OwnedRun, due: Intent, call: Call, outcome: Answered, began: float, late: float) -> None:
+        run.calling = ()
+        if self._observers:
+            self._observe(self._ended(run, due, outcome, began, late))
+        report = Report(due.milestone, due.op, due.attempt, outcome)
+        await self._turns.take(run, Arrival(report, None, tuple(call.emitted), due.fence))
+
+    def _leave_behind(self, run: OwnedRun, due: Intent, call: Call, outcome: Answered, began: float, late: float) -> None:
+        name = run.state.definition.milestones[due.milestone].id
+        log.warning("%s: %s of %s still runs %.0f s past its limit; going on without it", run.saga_id, due.op, name, late)
+
+        async def go_on() -> None:
+            await self._report(run, due, call, outcome, began, late)
+            await self._drive(run)
+
+        run.task = self._background(go_on())
+
+    def _interrupt(self, run: OwnedRun) -> None:
+        """The run's deadline struck during a call: it is decided now, the call ends by itself."""
+        self._background(self._turns.take(run, Arrival(TimePassed())))
+
+    async def _sleep(self, run: OwnedRun) -> None:
+        """Until the next attempt is due, or something else arrives for the run."""
+        run.sleeper = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_at(next_due(run.state) or self._clock.now(), run.wake)
+        try:
+            await run.sleeper
+        finally:
+            timer.cancel()
+            run.sleeper = None
+
+    async def _drop(self, run: OwnedRun) -> None:
+        """Something unforeseen: give the run back, so that it is claimed again and not forgotten."""
+        if not run.gone and not self._closed:
+            run.calling = ()
+            await self._turns.release(run)
+
+    def _told(self, run: OwnedRun, write: TurnWrite, answers: Sequence[tuple[str, Answer]]) -> None:
+        """A turn is durable: whoever waited for it hears of it."""
+        for command_id, answer in answers:
+            asked = self._asked.pop((run.key, command_id), None)
+            if asked is not None and not asked.done():
+                asked.set_result(answer)
+        if run.gone:
+            self._scheduler.released(run, write)
+            if is_settled(run.state.status) or write.events is not None:
+                self._tell_watchers(run)
+
+    def _tell_watchers(self, run: OwnedRun) -> None:
+        if run.key in self._watchers and is_settled(run.state.status):
+            for watcher in self._watchers.pop(run.key):
+                if not watcher.done():
+                    watcher.set_result(run.state)
+
+    # --- asking and commanding ---
+
+    async def send(self, key: RunKey, command_id: str, command: External) -> Answer:
+        """Stores the command, and returns the answer of the run's owner. The same id again gives the same answer."""
+        name, body = encode_command(command)
+        asked = self._asked.setdefault((key, command_id), asyncio.get_running_loop().create_future())
+        try:
+            answer = await self._store.send(key, command_id, name, body)
+            if answer is not None:
+                return answer
+            if not self._scheduler.deliver(StoredCommand(key, command_id, name, body)):
+                self._scheduler.nudge()
+            while not asked.done():
+                await self.wait_for(asked)
+                if not asked.done() and (answer := await self._store.answer_to(key, command_id)) is not None:
+                    return answer
+            return asked.result()
+        finally:
+            self._asked.pop((key, command_id), None)
+
+    def watch(self, key: RunKey) -> asyncio.Future[RunState]:
+        """The future of the run's next settled state, as far as this process moves it."""
+        watcher: asyncio.Future[RunState] = asyncio.get_running_loop().create_future()
+        self._watchers.setdefault(key, []).append(watcher)
+        return watcher
+
+    def unwatch(self, key: RunKey, watcher: asyncio.Future[RunState]) -> None:
+        waiting = self._watchers.get(key)
+        if waiting is not None and watcher in waiting:
+            waiting.remove(watcher)
+            if not waiting:
+                del self._watchers[key]
+
+    def moves(self, key: RunKey) -> bool:
+        """This process owns the run now, so its watchers will be told."""
+        return key in self._scheduler.owned
+
+    async def wait_for(self, future: asyncio.Future[Any]) -> None:
+        await asyncio.wait({future, self._change()}, timeout=ASK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+
+    def _change(self) -> asyncio.Future[None]:
+        if self._others is None or self._others.done():
+            self._others = asyncio.get_running_loop().create_future()
+        return self._others
+
+    def _others_wrote(self) -> None:
+        if self._others is not None and not self._others.done():
+            self._others.set_result(None)
+
+    # --- being watched ---
+
+    def _turn_seen(self, run: OwnedRun, events: Sequence[Event]) -> None:
+        if self._observers:
+            s = run.state
+            seen = TurnCommitted(run.saga_id, run.tenant, s.definition.name, tuple(events), s.status, s.seq, s.at)
+            self._observe(seen)
+
+    def _starting(self, run: OwnedRun, due: Intent, at: float) -> AttemptStarting:
+        definition = run.state.definition
+        milestone = definition.milestones[due.milestone].id
+        return AttemptStarting(run.saga_id, run.tenant, definition.name, milestone, due.op, due.attempt, at)
+
+    def _ended(self, run: OwnedRun, due: Intent, outcome: Answered, began: float, late: float) -> AttemptEnded:
+        definition, now = run.state.definition, self._clock.now()
+        milestone = definition.milestones[due.milestone].id
+        return AttemptEnded(
+            run.saga_id, run.tenant, definition.name, milestone, due.op, due.attempt, now, now - began, outcome, late
+        )
+
+    def _observe(self, seen: Observation) -> None:
+        for observer in self._observers:
+            try:
+                observer(seen)
+            except Exception:
+                log.exception("an observer failed on %s", type(seen).__name__)
+
+    # --- stopping ---
+
+    async def close(self) -> None:
+        """Starts nothing new, lets the calls under way end (`grace` seconds at most), releases every claim.
+
+        What still runs then counts as lost for the next owner: it is called again with the same key.
+        """
+        if self._closed:
+            return
+        self._closed = self._turns.stopping = True
+        self._stop_listening()
+        if self._working:
+            await self._scheduler.close()
+            await self._finish()
+        self._calls.close()
+
+    async def _finish(self) -> None:
+        for run in list(self._scheduler.owned.values()):
+            run.wake()
+        moving = {run.task for run in self._scheduler.owned.values() if run.task is not None}
+        if moving:
+            await self._grace(moving)
+        left = [run.saga_id for run in self._scheduler.owned.values()]
+        if left:
+            log.warning("%d calls did not end within %g s and count as lost: %s", len(left), self._settings.grace, left[:5])
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._scheduler.owner is not None:
+            await self._store.leave(self._scheduler.owner)
+
+    async def _grace(self, moving: set[asyncio.Task[None]]) -> None:
+        """Waits for them on the port's clock, so that a test decides how long that is."""
+        over = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_at(self._clock.now() + self._settings.grace, lambda: over.done() or over.set_result(None))
+        everything = asyncio.ensure_future(asyncio.wait(moving))
+        await asyncio.wait({everything, over}, return_when=asyncio.FIRST_COMPLETED)
+        timer.cancel()
+        everything.cancel()

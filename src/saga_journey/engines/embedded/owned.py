@@ -1,0 +1,77 @@
+"""A run while this process owns it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from saga_journey.core.canonical import Json
+from saga_journey.core.commands import Command, Uncallable
+from saga_journey.core.state import RunState
+from saga_journey.ports import RunKey
+
+
+class Arrival(NamedTuple):
+    """Something that arrived for a run: a command, its stored id if a person sent it, what its attempt emitted."""
+
+    command: Command
+    command_id: str | None = None
+    emitted: tuple[tuple[str, Json], ...] = ()
+    fence: int = 0
+
+
+class OwnedRun:
+    """The claim, the newest durable state, what has arrived since, and the call under way.
+
+    At most one commit is in flight; `state` advances only when it is acknowledged. `gone` means that this process does
+    not own the run any more: released, ended, or lost to another worker.
+    """
+
+    __slots__ = (
+        "calling",
+        "committing",
+        "epoch",
+        "gone",
+        "inbox",
+        "key",
+        "lost",
+        "saga_id",
+        "seen",
+        "settled",
+        "sleeper",
+        "state",
+        "task",
+        "tenant",
+        "uncallable",
+    )
+
+    def __init__(self, key: RunKey, tenant: str, epoch: int, state: RunState, lost: int = 0) -> None:
+        self.key = key
+        self.tenant = tenant
+        self.saga_id = state.saga_id
+        self.epoch = epoch
+        self.state = state
+        self.lost = lost
+        self.inbox: list[Arrival] = []
+        self.seen: set[str] | None = None  # command ids that are in hand already
+        self.calling: tuple[int, ...] = ()
+        self.committing = False
+        self.gone = False
+        self.settled: asyncio.Future[None] | None = None
+        self.sleeper: asyncio.Future[None] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.uncallable: Uncallable | None = None  # why this process cannot call its handlers
+
+    def wake(self) -> None:
+        """Ends a short sleep between two attempts: the run has changed."""
+        if self.sleeper is not None and not self.sleeper.done():
+            self.sleeper.set_result(None)
+
+    def first_seen(self, command_id: str) -> bool:
+        """False when this command is in hand already, by another way."""
+        if self.seen is None:
+            self.seen = set()
+        elif command_id in self.seen:
+            return False
+        self.seen.add(command_id)
+        return True

@@ -1,0 +1,265 @@
+"""Which runs this process owns: claims what is due while there is room, drives it, gives it back.
+
+Recovery is this path and no other one: a run whose owner died is due, so it is claimed, its lost attempts are counted in
+its first commit, and it goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+
+from saga_journey.core import events as ev
+from saga_journey.core.codec import decode_command, decode_turn, encode_turn
+from saga_journey.core.commands import Command, HandlersBack, TakeOver, TimePassed, Uncallable
+from saga_journey.core.definition import JourneyDefinition
+from saga_journey.core.evolve import evolve
+from saga_journey.core.state import RunState, SagaStatus
+from saga_journey.config import Settings
+from saga_journey.engines.embedded.owned import Arrival, OwnedRun
+from saga_journey.engines.embedded.turn import NEVER, Turns
+from saga_journey.errors import Overloaded, StoreError, StoreFull
+from saga_journey.ports import CRASH_LOOP, Claimed, ClaimedRun, Clock, Fenced, Invoker, RowChange, RunKey, Store, StoredCommand, Timer, TurnWrite
+
+log = logging.getLogger("saga_journey.engine")
+
+LOOK_EVERY = 1.0
+"""How often a worker with room looks for runs of dead workers (seconds)."""
+
+
+class Scheduler:
+    """Owns runs. `drive` moves one until it ends, waits, or is lost."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        invoker: Invoker,
+        turns: Turns,
+        settings: Settings,
+        drive: Callable[[OwnedRun], asyncio.Task[None]],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._invoker = invoker
+        self._turns = turns
+        self._settings = settings
+        self._drive = drive
+        self.owned: dict[RunKey, OwnedRun] = {}
+        self.reserved = 0  # places promised to starts whose commit is under way
+        self.waiting = 0  # runs started here that found no place
+        self._behind = False  # the last claim took all it asked for: there may be more
+        self.owner: int | None = None
+        self._served: dict[int, bool] = {}
+        self._nudged = asyncio.Event()
+        self._timer: Timer | None = None
+        self._timer_at = NEVER
+        self._tasks: list[asyncio.Task[None]] = []
+        self._deliveries: set[asyncio.Task[None]] = set()
+
+    # --- life ---
+
+    async def open(self) -> None:
+        self.owner = self._turns.owner = await self._store.enter(self._settings.lease)
+        self._tasks = [asyncio.create_task(self._claiming()), asyncio.create_task(self._renewing())]
+        await self._serve_definitions()
+        await self._store.wake_needy([n for n, served in self._served.items() if served])
+        self._stop_listening = self._store.on_change(self.nudge)
+        self.nudge()
+
+    async def close(self) -> None:
+        """Claims no more. What is owned is the caller's to finish or release."""
+        self._stop_listening()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def nudge(self) -> None:
+        """Something may be due: a place is free, another process wrote, time has come."""
+        self._nudged.set()
+
+    @property
+    def room(self) -> int:
+        return self._settings.concurrency - len(self.owned) - self.reserved
+
+    def take_place(self) -> bool:
+        """Promises a place to a run that is being started; False: it has to wait. Raises Overloaded at the door."""
+        if self.waiting >= self._settings.backlog:
+            raise Overloaded(self.waiting, LOOK_EVERY)
+        free = self.room > 0 and self.waiting == 0
+        self.reserved += free
+        return free
+
+    def give_place_back(self, place: bool) -> None:
+        self.reserved -= place
+
+    # --- claiming ---
+
+    async def _claiming(self) -> None:
+        while True:
+            await self._nudged.wait()
+            self._nudged.clear()
+            try:
+                await self._store.has_room()
+                await self._deliver_commands()
+                await self._claim()
+            except StoreFull:
+                self.nudge()
+            except StoreError:
+                log.exception("claiming failed; trying again")
+            self._wake_at(self._clock.now() + LOOK_EVERY)
+
+    async def _claim(self) -> None:
+        await self._serve_definitions()
+        if self.room <= 0 or self.owner is None:
+            return
+        asked = self.room if self._behind else max(1, self.room // 2)  # leave places for what starts meanwhile
+        self.reserved += asked
+        try:
+            claimed = await self._store.claim(
+                self.owner,
+                asked,
+                [n for n, served in self._served.items() if served],
+                self._settings.handler_grace,
+                fragile=not any(run.lost >= 2 for run in self.owned.values()),
+            )
+        finally:
+            self.reserved -= asked
+        await self._adopt_all(claimed, asked)
+
+    async def _adopt_all(self, claimed: Claimed, asked: int) -> None:
+        self._behind = len(claimed.runs) == asked
+        self.waiting = max(0, self.waiting - asked) if self._behind else 0
+        for run in claimed.runs:
+            await self._adopt(run)
+        if self._behind and self.room > 0:
+            self.nudge()
+        elif claimed.next_due is not None and claimed.next_due > self._clock.now():
+            self._wake_at(claimed.next_due)
+
+    async def _adopt(self, claimed: ClaimedRun) -> None:
+        """Folds the journal and lets the run go on; a run that kills its workers is parked unread."""
+        if claimed.empty_claims >= CRASH_LOOP:
+            detail = f"claimed {claimed.empty_claims} times in a row, and each worker died before it could write anything"
+            return await self._park_unread(claimed, "crash_loop", detail)
+        try:
+            definition = await self._store.definition(claimed.record.definition)
+            state = fold(definition, claimed)
+        except Exception as error:  # noqa: BLE001 - whatever a stored row does to us, the others go on
+            log.exception("%s cannot be read", claimed.record.saga_id)
+            return await self._park_unread(claimed, "cannot_decode", f"its journal cannot be read: {error}")
+        run = OwnedRun(claimed.record.key, claimed.record.tenant, claimed.record.epoch, state, claimed.lost)
+        run.uncallable = self._uncallable(claimed, state)
+        run.inbox = [Arrival(command) for command in _news(claimed, run)]
+        run.inbox += [self.arrival(c) for c in claimed.commands if run.first_seen(c.command_id)]
+        self.owned[run.key] = run
+        run.task = self._drive(run)
+
+    def _uncallable(self, claimed: ClaimedRun, state: RunState) -> Uncallable | None:
+        """Why this worker cannot call anything of this run."""
+        if state.final is not None:
+            return None
+        if not claimed.served:
+            missing = ", ".join(self._invoker.missing(state.definition))
+            return Uncallable("handler_missing", f"no worker here has {missing}: open one that registers them")
+        unreadable = self._invoker.unreadable(state)
+        return Uncallable("cannot_decode", unreadable) if unreadable else None
+
+    async def _park_unread(self, claimed: ClaimedRun, kind: ev.AttentionKind, detail: str) -> None:
+        log.error("%s waits for a person: %s", claimed.record.saga_id, detail)
+        now = self._clock.now()
+        turn = encode_turn([ev.AttentionRaised(kind, None, detail)])
+        row = RowChange(SagaStatus.FAILED, None, NEVER, claimed.lost, needs=kind == "cannot_decode")
+        try:
+            await self._store.commit(
+                TurnWrite(claimed.record.key, claimed.record.epoch, claimed.next_seq, now, turn, row)
+            )
+        except Fenced:
+            log.info("%s was claimed by another worker meanwhile", claimed.record.saga_id)
+
+    async def _serve_definitions(self) -> None:
+        """Which stored definitions this worker can run: all of whose handlers it has."""
+        for number, definition in (await self._store.definitions()).items():
+            if number not in self._served:
+                self._served[number] = not self._invoker.missing(definition)
+
+    # --- commands for runs that are owned here ---
+
+    async def _deliver_commands(self) -> None:
+        if self.owner is None:
+            return
+        for command in await self._store.commands_for(self.owner):
+            self.deliver(command)
+
+    def deliver(self, command: StoredCommand) -> bool:
+        """Hands a stored command to its run, when this process owns it."""
+        run = self.owned.get(command.key)
+        if run is None or run.gone:
+            return False
+        if run.first_seen(command.command_id):
+            self._spawn(self._turns.take(run, self.arrival(command)))
+        return True
+
+    def arrival(self, command: StoredCommand) -> Arrival:
+        return Arrival(decode_command(command.name, command.body), command.command_id)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
+
+    # --- time ---
+
+    async def _renewing(self) -> None:
+        assert self.owner is not None
+        while True:
+            await self._sleep(self._settings.lease / 3)
+            try:
+                await self._store.renew(self.owner, self._settings.lease)
+            except StoreError as error:
+                log.warning("the lease could not be renewed: %s", error)
+
+    async def _sleep(self, seconds: float) -> None:
+        done = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_at(self._clock.now() + seconds, lambda: done.done() or done.set_result(None))
+        try:
+            await done
+        finally:
+            timer.cancel()
+
+    def _wake_at(self, when: float) -> None:
+        if self._timer is not None and self._timer_at <= when and self._timer_at > self._clock.now():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = self._clock.call_at(when, self.nudge)
+
+    def released(self, run: OwnedRun, write: TurnWrite) -> None:
+        """The run is not owned here any more; its place is free."""
+        self.owned.pop(run.key, None)
+        if write.row is not None and write.row.due_at is not None and write.row.due_at < NEVER:
+            self._wake_at(write.row.due_at)
+        if self.waiting or self._behind:
+            self.nudge()
+
+
+def fold(definition: JourneyDefinition, claimed: ClaimedRun) -> RunState:
+    """The state that the journal says."""
+    state = RunState(definition, claimed.record.saga_id)
+    for row in claimed.rows:
+        state = evolve(state, decode_turn(row.events), row.at)
+    return state
+
+
+def _news(claimed: ClaimedRun, run: OwnedRun) -> list[Command]:
+    """What a claim itself tells the machine."""
+    news: list[Command] = [TimePassed()]
+    if claimed.taken_over:
+        news.append(TakeOver())
+    if run.uncallable is None:
+        news.append(HandlersBack())
+    return news

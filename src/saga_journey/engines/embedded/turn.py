@@ -1,0 +1,180 @@
+"""One turn: gather what has arrived -> decide -> commit -> be told. Every crash window of the engine is on this page.
+
+    before the commit                 nothing happened; the next owner sees the state before, and calls again
+    after the commit, before a call   the intent is durable, the call was not made; the next owner counts it as lost
+    after the call, before its commit the effect may be there, nobody knows; as above
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from saga_journey.core import events as ev
+from saga_journey.core.codec import encode_turn
+from saga_journey.core.commands import Advance, Answer, Command, Skip, StateFact
+from saga_journey.core.events import Event
+from saga_journey.core.machine import Turn, decide
+from saga_journey.core.state import FINAL, RunState, SagaStatus
+from saga_journey.core.timers import next_due
+from saga_journey.core.walk import intents
+from saga_journey.engines.embedded.outgoing import outbox_rows
+from saga_journey.engines.embedded.owned import Arrival, OwnedRun
+from saga_journey.ports import Clock, Fenced, Invoker, RowChange, Store, TurnWrite
+
+log = logging.getLogger("saga_journey.engine")
+
+NEVER = 1e18
+"""A due time for "not by the clock alone": it keeps the run in the index of open runs."""
+
+HOLD = 1.0
+"""A run that has nothing to do for so long (seconds) gives its claim and its place back."""
+
+PARKED_FOR_CODE = frozenset({"handler_missing", "cannot_decode"})
+
+
+class Turns:
+    """Commits turns for the runs that this process owns."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        invoker: Invoker,
+        *,
+        publishing: bool,
+        told: Callable[[OwnedRun, TurnWrite, Sequence[tuple[str, Answer]]], None],
+        observe: Callable[[OwnedRun, Sequence[Event]], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._invoker = invoker
+        self._publishing = publishing
+        self._told = told
+        self._observe = observe
+        self.owner: int | None = None
+        self.stopping = False
+
+    async def take(self, run: OwnedRun, *arrived: Arrival) -> None:
+        """Commits what has arrived, with whatever else arrives meanwhile; returns when all of it is durable.
+
+        Safe from several tasks: one of them commits, the others wait for it.
+        """
+        run.inbox.extend(arrived)
+        if run.committing:
+            if run.settled is None:
+                run.settled = asyncio.get_running_loop().create_future()
+            await run.settled
+            return
+        run.committing = True
+        try:
+            while run.inbox and not run.gone:
+                arrivals, run.inbox = run.inbox, []
+                await self._one(run, arrivals)
+        finally:
+            run.committing = False
+            if run.settled is not None:
+                run.settled.set_result(None)
+                run.settled = None
+            run.wake()
+
+    async def _one(self, run: OwnedRun, arrivals: list[Arrival]) -> None:
+        before = run.state
+        refused = self._misfits(before, arrivals) if len(arrivals) > 1 or arrivals[0].command_id else {}
+        commands = [a.command for a in arrivals if a.command_id not in refused] if refused else [a.command for a in arrivals]
+        now = self._clock.now()
+        turn = decide(before, commands, now, run.calling)
+        answers = _answers(arrivals, turn, refused)
+        write = self._write(run, turn, arrivals, answers, now)
+        if write.events is None and write.row is None and not answers:
+            return
+        try:
+            await self._store.commit(write)
+        except Fenced:
+            log.warning("%s: another worker has claimed it; what was decided here is dropped", run.saga_id)
+            run.gone = True
+        else:
+            run.state = turn.state
+            run.gone = write.row is not None and write.row.owner is None
+            if turn.events:
+                self._observe(run, turn.events)
+        if run.gone or answers or write.row is not None:
+            self._told(run, write, answers)
+
+    async def release(self, run: OwnedRun) -> None:
+        """Gives the claim back, with nothing in doubt: no call of this run is under way."""
+        state, now = run.state, self._clock.now()
+        write = TurnWrite(run.key, run.epoch, state.seq + 1, now, None, self._released(run, state))
+        try:
+            await self._store.commit(write)
+        except Fenced:
+            log.info("%s was claimed by another worker meanwhile", run.saga_id)
+        run.gone = True
+        self._told(run, write, ())
+
+    def _write(
+        self, run: OwnedRun, turn: Turn, arrivals: list[Arrival], answers: list[tuple[str, Answer]], now: float
+    ) -> TurnWrite:
+        before, events = run.state, turn.events
+        lost = run.lost
+        if events and type(events[0]) is not ev.MilestoneCompleted:  # the common turn loses nothing
+            run.lost += sum(type(e) is ev.AttemptLost for e in events)
+        return TurnWrite(
+            key=run.key,
+            epoch=run.epoch,
+            seq=before.seq + 1,
+            at=turn.state.at if events else now,
+            events=encode_turn(events) if events else None,
+            row=self._row(run, turn.state, now, changed=before.status is not turn.state.status or lost != run.lost),
+            answers=answers,
+            outbox=outbox_rows(before, events, arrivals) if self._publishing and events else (),
+        )
+
+    def _row(self, run: OwnedRun, after: RunState, now: float, *, changed: bool) -> RowChange | None:
+        """The index row changes only when a reader, or another worker, must see something else than before."""
+        if not self._goes_on_here(run, after, now):
+            return self._released(run, after)
+        return RowChange(after.status, self.owner, now, run.lost, needs=False) if changed else None
+
+    def _released(self, run: OwnedRun, after: RunState) -> RowChange:
+        needs = any(a.kind in PARKED_FOR_CODE for a in after.attention)
+        due = next_due(after)
+        return RowChange(after.status, None, NEVER if due is None and after.final is None else due, run.lost, needs)
+
+    def _goes_on_here(self, run: OwnedRun, after: RunState, now: float) -> bool:
+        if run.calling:
+            return True  # a claim is never released under a call
+        if after.final is not None or self.stopping:
+            return False
+        return any(intent.not_before <= now + HOLD for intent in intents(after))
+
+    def _misfits(self, state: RunState, arrivals: Sequence[Arrival]) -> dict[str | None, Answer]:
+        """Results given from outside that do not fit their milestone's declared type: refused before they are decided."""
+        found: dict[str | None, Answer] = {}
+        for arrival in arrivals:
+            if arrival.command_id is not None and (problem := self._misfit(state, arrival.command)):
+                found[arrival.command_id] = Answer(False, "wrong_result", problem)
+        return found
+
+    def _misfit(self, state: RunState, command: Command) -> str | None:
+        if not isinstance(command, Advance | Skip | StateFact) or command.result is None:
+            return None
+        open_ones = [state.definition.milestones[i].id for i in state.open] + [a.milestone for a in state.attention]
+        name = command.milestone or next((m for m in open_ones if m), None)
+        return None if name is None else self._invoker.problem_with(state.definition, name, command.result)
+
+
+def _answers(arrivals: list[Arrival], turn: Turn, refused: dict[str | None, Answer]) -> list[tuple[str, Answer]]:
+    decided = iter(turn.answers)
+    found = []
+    for arrival in arrivals:
+        answer = refused.get(arrival.command_id) if arrival.command_id in refused else next(decided)
+        if arrival.command_id is not None and answer is not None:
+            found.append((arrival.command_id, answer))
+    return found
+
+
+def is_settled(status: SagaStatus) -> bool:
+    """The run has an outcome to tell: it ended, or waits for a person."""
+    return status in FINAL or status is SagaStatus.FAILED

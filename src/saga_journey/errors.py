@@ -1,0 +1,177 @@
+"""Everything this library raises, in one family; and the three verdicts a handler raises.
+
+    SagaJourneyError
+    ├── DefinitionError            a definition cannot work; `.problems` lists every reason
+    │   └── DefinitionChanged      one (name, version) with two meanings while runs of the first are unfinished
+    ├── NotJson                    a value cannot be recorded as JSON; `.path` says where
+    ├── InvalidInput               the input of a saga does not fit its declared type
+    ├── KeyConflict                the same idempotency key with another body
+    ├── UnknownSaga                no such saga for this tenant
+    ├── UnknownJourney             no such journey was designed for this tenant
+    ├── Rejected                   a command was answered "no"; `.code` says why, nothing changed
+    ├── StillRunning               `outcome(timeout=…)` gave up waiting; the saga goes on
+    ├── NoResult                   `ctx.result(x)`: x has no result
+    │   └── AmbiguousResult        … or more than one milestone uses that function
+    ├── Overloaded                 the door is closed for now: too many runnable sagas
+    ├── Closed                     these journeys were closed
+    └── StoreError                 the database cannot do what was asked
+        ├── StoreFull              no room on the disk; reads go on, writes resume by themselves
+        ├── StoreReadOnly          the file or its directory cannot be written
+        ├── SchemaTooNew           written by a newer version of this library
+        └── StoreBroken            the disk failed a write: this process must end and recover
+
+    Verdict                        raised by handlers, never by the library
+    ├── Refused                    a definite business "no": nothing happened
+    ├── Working                    accepted, not finished: ask again
+    └── Misconfigured              the participant turned the call away: wrong key, wrong route
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SagaJourneyError(Exception):
+    """The root of everything this library raises."""
+
+
+class DefinitionError(SagaJourneyError):
+    """A definition cannot work. `problems` holds every reason, each a sentence that names the milestone."""
+
+    def __init__(self, name: str, problems: Sequence[str]) -> None:
+        self.name = name
+        self.problems = tuple(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__("\n".join([f"journey {name!r} has {count}:", *(f"  - {p}" for p in self.problems)]))
+
+
+class DefinitionChanged(DefinitionError):
+    """One (name, version) means two things while runs of the older meaning are unfinished: raise the version."""
+
+
+class NotJson(SagaJourneyError):
+    """A value cannot be recorded: not JSON, or beyond the limits (depth 64, 1 MiB, integers beyond 2**53)."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path}: {problem}")
+
+
+class InvalidInput(SagaJourneyError):
+    """The input of a saga does not fit the type that its definition declares; nothing was started."""
+
+
+class KeyConflict(SagaJourneyError):
+    """The idempotency key belongs to a saga that was started with another input; nothing was started."""
+
+    def __init__(self, journey: str, key: str, saga_id: str) -> None:
+        self.journey, self.key, self.saga_id = journey, key, saga_id
+        super().__init__(
+            f"key {key!r} of journey {journey!r} belongs to {saga_id}, which was started with another input: "
+            "use another key, or start with the same input to get that saga"
+        )
+
+
+class UnknownSaga(SagaJourneyError):
+    """No saga of this tenant has this id. Another tenant's saga does not exist for you."""
+
+    def __init__(self, saga_id: str) -> None:
+        self.saga_id = saga_id
+        super().__init__(f"no saga {saga_id!r} here: `saga ls` lists the ones you can see")
+
+
+class UnknownJourney(SagaJourneyError):
+    """No journey with this id was designed for this tenant."""
+
+    def __init__(self, journey_id: str) -> None:
+        self.journey_id = journey_id
+        super().__init__(f"no journey {journey_id!r} here: design it first, and keep the journey_id that it gives")
+
+
+class Rejected(SagaJourneyError):
+    """A command was answered "no" and changed nothing. `code` is stable, the message says what to do instead."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(f"{code}: {detail}")
+
+
+class StillRunning(SagaJourneyError):
+    """`outcome(timeout=…)` gave up waiting. The saga goes on; call again to wait on."""
+
+
+class NoResult(SagaJourneyError):
+    """The milestone asked for has no result: it was skipped, not reached, or never answered."""
+
+
+class AmbiguousResult(NoResult):
+    """More than one milestone uses that function: name the milestone by its object or id."""
+
+
+class Overloaded(SagaJourneyError):
+    """Too many sagas are waiting to be moved; nothing was started. Try again after `retry_in` seconds."""
+
+    def __init__(self, waiting: int, retry_in: float) -> None:
+        self.waiting, self.retry_in = waiting, retry_in
+        super().__init__(f"{waiting} sagas wait to be moved: try again in {retry_in:g} s, or raise `backlog=`")
+
+
+class Closed(SagaJourneyError):
+    """These journeys are closed: open them again. Nothing is lost, the next owner goes on where they stopped."""
+
+
+class StoreError(SagaJourneyError):
+    """The database cannot do what was asked."""
+
+
+class StoreFull(StoreError):
+    """The disk has no room. Nothing new is accepted; what is known is written first when there is room again."""
+
+
+class StoreReadOnly(StoreError):
+    """The database, or the directory it lies in, cannot be written by this process."""
+
+
+class SchemaTooNew(StoreError):
+    """The database was written by a newer version of this library: upgrade, or open another file."""
+
+
+class StoreBroken(StoreError):
+    """The disk failed a write. This process must end; the next one recovers what was acknowledged."""
+
+
+class Verdict(Exception):
+    """What a handler raises to say more than "it failed". Anything else it raises means: unknown."""
+
+
+class Refused(Verdict):  # noqa: N818 - a business answer, not an error
+    """A definite business "no", and nothing happened: "card declined".
+
+    Raised by an action: the milestone is not retried and not undone, the others are.
+    Raised by an undo: it cannot be undone; the saga waits for a person.
+    """
+
+    def __init__(self, reason: str = "refused") -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Working(Verdict):  # noqa: N818
+    """Accepted but not finished: the engine asks again after `retry_in` seconds, with the same key and attempt."""
+
+    def __init__(self, retry_in: float = 5.0) -> None:
+        self.retry_in = retry_in
+        super().__init__(f"still working, ask again in {retry_in:g} s")
+
+
+class Misconfigured(Verdict):  # noqa: N818
+    """The participant turned the call away before looking at it (401, 403, 404, 405): nothing happened.
+
+    Retried by policy; then the saga waits for a person. It never compensates by itself.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)

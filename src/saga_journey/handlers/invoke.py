@@ -1,0 +1,108 @@
+"""Calling a handler, whatever kind it is, and saying what came of it. Anything not declared otherwise is "unknown"."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from saga_journey.core.canonical import Json, printable
+from saga_journey.core.commands import Answered, No, Ok, StillWorking, TurnedAway, Uncallable, Unknown
+from saga_journey.core.definition import JourneyDefinition
+from saga_journey.core.events import DO
+from saga_journey.core.state import COMPLETED, RunState
+from saga_journey.core.walk import owes_undo
+from saga_journey.errors import InvalidInput, Misconfigured, NotJson, Refused, Working
+from saga_journey.handlers.context import NOT_READ, Context, read_result
+from saga_journey.handlers.curator import Curator, Handler
+from saga_journey.handlers.threads import HandlerThreads
+from saga_journey.handlers.types import CannotDecode
+from saga_journey.ports import Call
+
+
+class LocalInvoker:
+    """Calls functions of this process (`ports.Invoker`)."""
+
+    def __init__(self, curator: Curator) -> None:
+        self._curator = curator
+        self._threads = {"do": HandlerThreads("saga-action"), "undo": HandlerThreads("saga-undo")}
+
+    def missing(self, definition: JourneyDefinition) -> tuple[str, ...]:
+        return self._curator.missing(definition)
+
+    def problem_with(self, definition: JourneyDefinition, milestone: str, result: Json | None) -> str | None:
+        index = definition.index.get(milestone)
+        if index is None or result is None:
+            return None  # an unknown name is the machine's to refuse
+        try:
+            self._curator.result_shape(definition, index).load(result, f"the result of {milestone!r}")
+        except CannotDecode as error:
+            return str(error)
+        return None
+
+    def unreadable(self, state: RunState) -> str | None:
+        """Tries to read what the handlers still to be called may ask for."""
+        definition = state.definition
+        try:
+            shape = self._curator.input_shape(definition)
+            for text in state.inputs:
+                shape.load(text, "the stored input")
+            for index, m in enumerate(state.milestones):
+                needed = owes_undo(state, index) if state.direction != DO else m.status is COMPLETED
+                if needed and m.result is not None:
+                    read_result(state, index, self._curator)
+        except CannotDecode as error:
+            return str(error)
+        return None
+
+    def prepare(self, call: Call) -> Awaitable[Answered] | Uncallable:
+        spec = call.state.definition.milestones[call.milestone]
+        name = spec.action if call.op == DO else spec.undo
+        handler = self._curator.get(name or "")
+        if handler is None:
+            return Uncallable("handler_missing", f"no handler {name!r} is registered in this process")
+        call.stoppable = handler.is_async
+        try:
+            arguments = self._arguments(call, handler)
+        except CannotDecode as error:
+            return Uncallable("cannot_decode", str(error))
+        return self._call(handler, call, arguments)
+
+    def _arguments(self, call: Call, handler: Handler) -> tuple[Any, ...]:
+        state = call.state
+        shape = self._curator.input_shape(state.definition, handler)
+        given = NOT_READ if shape.is_plain else shape.load(state.input_of(call.milestone), "the stored input")
+        context: Context[Any] = Context(call, self._curator, given)
+        if call.op == DO:
+            return (context,)
+        known = state.milestones[call.milestone].result is not None
+        return (context, read_result(state, call.milestone, self._curator) if known else None)
+
+    async def _call(self, handler: Handler, call: Call, arguments: tuple[Any, ...]) -> Answered:
+        try:
+            if handler.is_async:
+                value = await handler.fn(*arguments)
+            else:
+                value = await self._threads[call.op].run(lambda: handler.fn(*arguments))
+        except Refused as no:
+            return No(printable(no.reason))
+        except Working as later:
+            return StillWorking(later.retry_in)
+        except Misconfigured as away:
+            return TurnedAway(printable(away.reason))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - this is where every surprise becomes "unknown"
+            return Unknown(describe_error(error))
+        return _recorded(handler, value) if call.op == DO else Ok(None)
+
+
+def _recorded(handler: Handler, value: object) -> Answered:
+    """The result as JSON. What cannot be recorded is unknown: the action was done, and asking again gives the same."""
+    try:
+        return Ok(handler.result.dump_result(value, "result"))
+    except (InvalidInput, NotJson) as error:
+        return Unknown(f"{handler.name} was called, but its result cannot be recorded: {printable(str(error))}", exhausted=True)
+
+
+def describe_error(error: BaseException) -> str:
+    """An error in one line that every store can keep."""
+    text = printable(str(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,69 @@
+"""`Journeys`: what `open_journeys` gives. Start sagas, talk to them, watch them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from saga_journey.authoring import Journey
+from saga_journey.errors import SagaJourneyError
+from saga_journey.handlers.curator import Curator
+from saga_journey.orchestrators.saga import SagaJourneyOrchestrator
+from saga_journey.orchestrators.structured import StructuredJourneyOrchestrator
+from saga_journey.ports import Observation, RunRecord, Search, Store
+from saga_journey.runs import Run, Runs, UserContext
+
+I = TypeVar("I")  # noqa: E741 - the input type of a saga
+
+
+class Journeys:
+    """All journeys of one store. Use it from the event loop that opened it."""
+
+    def __init__(self, runs: Runs, opened: frozenset[str]) -> None:
+        self._runs = runs
+        self._opened = opened
+        self.saga = SagaJourneyOrchestrator(runs)
+        """The second door: sagas designed from plain data."""
+        self.structured = StructuredJourneyOrchestrator(runs)
+
+    @property
+    def store(self) -> Store:
+        return self._runs.store
+
+    @property
+    def curator(self) -> Curator:
+        """The handlers that this process has."""
+        return self._runs.curator
+
+    async def start(
+        self, journey: Journey[I], input: I, *, key: str | None = None, user_context: UserContext | None = None
+    ) -> Run:
+        """Starts a run; durable when it returns. The same `key` with the same input gives the same run.
+
+        Raises InvalidInput or NotJson (the input does not fit), KeyConflict (the key has another input), Overloaded,
+        StoreFull or Closed (nothing can be started now); whatever is raised, nothing was started.
+        """
+        if journey.definition.hash not in self._opened:
+            raise SagaJourneyError(
+                f"{journey.name!r} was not opened here: open_journeys(…, sagas=[{journey.name}]) registers its handlers"
+            )
+        return await self._runs.start(journey.definition, input, key=key, who=user_context)
+
+    def run(self, saga_id: str, user_context: UserContext | None = None) -> Run:
+        """A handle on a saga that was started earlier, here or elsewhere."""
+        return self._runs.run(saga_id, user_context)
+
+    async def search(self, search: Search | None = None, user_context: UserContext | None = None) -> list[RunRecord]:
+        """Runs of your tenant, newest first."""
+        return await self._runs.search(search or Search(), user_context)
+
+    def observe(self, observer: Callable[[Observation], Any]) -> None:
+        """Tells `observer` of every committed turn and of every attempt, on the engine's loop; it must not block."""
+        self._runs.engine.add_observer(observer)
+
+    async def close(self) -> None:
+        """Lets the calls under way end, releases the rest, closes the store."""
+        await self._runs.engine.close()
+        await self._runs.store.close()
+
+

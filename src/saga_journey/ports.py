@@ -1,0 +1,401 @@
+"""The seams of the engine: what it needs from the world, each as narrow as its intentions.
+
+    Engine     moves runs: start, command, wait, stop.
+    Store      keeps runs: start, commit, claim, commands, load, search. One truth, the journal.
+    Clock      says what time it is, and calls back later. Tests bring one that moves only when told.
+    Invoker    calls a handler by its name and says what came of it.
+    Observer   is told around each turn and each attempt, once. Metrics, traces and logs hang here.
+    Publisher  takes events to a broker; while one is configured, commits carry outbox rows.
+
+Times are seconds since the epoch in store time; durations are seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from saga_journey.core.canonical import Json
+from saga_journey.core.commands import Answer, Answered, External, Uncallable
+from saga_journey.core.definition import JourneyDefinition
+from saga_journey.core.events import Event, Op
+from saga_journey.core.machine import Turn
+from saga_journey.core.state import RunState, SagaStatus
+
+
+CRASH_LOOP = 5
+"""A run that was claimed so often in a row without a commit is parked without being read (SEMANTICS 21)."""
+
+
+class RunKey(NamedTuple):
+    """How a store names a run inside: the number of its tenant, and its own number there."""
+
+    tenant: int
+    run: int
+
+
+class JournalRow(NamedTuple):
+    """One turn as stored: the seq of its first event, the epoch of the claim that wrote it, store time, its events."""
+
+    seq: int
+    epoch: int
+    at: float
+    events: str
+
+
+class StoredCommand(NamedTuple):
+    """A command that waits for the owner of its run."""
+
+    key: RunKey
+    command_id: str
+    name: str
+    body: str
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """A run's index row: what can be known without folding its journal."""
+
+    key: RunKey
+    saga_id: str
+    tenant: str
+    journey: str
+    version: int
+    definition: int
+    status: SagaStatus
+    owner: int | None
+    epoch: int
+    started_at: float
+    updated_at: float
+    due_at: float | None
+
+
+@dataclass(slots=True)
+class ClaimedRun:
+    """A run that this worker owns from now on, under a new epoch.
+
+    `taken_over`: the last owner did not release it. `empty_claims`: how many claims in a row ended without a commit.
+    `served`: this worker has all its handlers. `next_seq`: the seq of the next event.
+    """
+
+    record: RunRecord
+    rows: list[JournalRow]
+    commands: list[StoredCommand]
+    taken_over: bool
+    empty_claims: int
+    lost: int
+    served: bool
+    next_seq: int
+
+
+@dataclass(slots=True)
+class Claimed:
+    runs: list[ClaimedRun]
+    next_due: float | None
+    """When the next unowned run falls due; None when none will by itself."""
+
+
+class OutboxRow(NamedTuple):
+    """An event for the outside. Its id comes from (saga, seq, index), so a repeat carries the same id."""
+
+    seq: int
+    index: int
+    kind: str
+    body: Json
+
+
+@dataclass(slots=True)
+class RowChange:
+    """The index row after a turn. `owner` None releases the claim; `due_at` None: final, nothing to wait for."""
+
+    status: SagaStatus
+    owner: int | None
+    due_at: float | None
+    lost: int
+    needs: bool
+    """Parked for want of a handler: looked at again when a worker opens."""
+
+
+@dataclass(slots=True)
+class StartKey:
+    """The caller's idempotency key, unique per (tenant, journey name)."""
+
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(slots=True)
+class NewRun:
+    """A run to start. `owner` is set when a slot is free for it: it is claimed by the commit that starts it."""
+
+    tenant: int
+    saga_id: str
+    definition: int
+    journey: str
+    turn: str
+    at: float
+    due_at: float
+    owner: int | None
+    start_key: StartKey | None = None
+    outbox: Sequence[OutboxRow] = ()
+
+
+class Started(NamedTuple):
+    """`existing`: the key belongs to this saga already. `same`: it was started with the same input."""
+
+    key: RunKey
+    existing: str | None = None
+    same: bool = True
+
+
+@dataclass(slots=True)
+class TurnWrite:
+    """What one turn commits, all or nothing, under the epoch of the claim.
+
+    `events` is None when only the index row changes (a clean release).
+    """
+
+    key: RunKey
+    epoch: int
+    seq: int
+    at: float
+    events: str | None
+    row: RowChange | None = None
+    answers: Sequence[tuple[str, Answer]] = ()
+    outbox: Sequence[OutboxRow] = ()
+
+
+class Fenced(Exception):  # noqa: N818 - an answer of the store
+    """The claim under which this was written is not the newest one any more: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which runs to list, newest first. `before` is the last saga id of the page before."""
+
+    status: SagaStatus | None = None
+    journey: str | None = None
+    since: float | None = None
+    prefix: str | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class Store(Protocol):
+    """Keeps runs. Everything it acknowledged survives power loss; what it refused, it did not write.
+
+    All writes of a process go through one writer, many in one transaction, and each fails alone.
+    """
+
+    commits: int
+    """Transactions committed by this process so far."""
+
+    full: bool
+    """The disk has no room: nothing new is called until a commit has gone through."""
+
+    def now(self) -> float:
+        """Store time. It never runs backwards, whatever the wall clock does."""
+
+    async def tenant(self, name: str) -> int:
+        """The number of a tenant, made when it is new."""
+
+    async def save_definition(self, tenant: int, definition: JourneyDefinition) -> int:
+        """The number of a definition, stored by its hash."""
+
+    async def definition(self, number: int) -> JourneyDefinition:
+        """The definition with that number, as it was stored."""
+
+    async def definition_for(self, tenant: int, number: int) -> JourneyDefinition | None:
+        """The definition with that number, if it is this tenant's."""
+
+    async def definitions(self) -> dict[int, JourneyDefinition]:
+        """All stored definitions by number."""
+
+    async def unfinished(self, name: str, version: int, other_than: str) -> list[str]:
+        """Saga ids of unfinished runs of (name, version) whose definition has another hash (at most 10)."""
+
+    def start(self, new: NewRun) -> Awaitable[Started]:
+        """Durable when it returns. Raises StoreFull when there is no room."""
+
+    def commit(self, turn: TurnWrite) -> Awaitable[None]:
+        """Durable when it returns. Raises Fenced when the claim is gone. Waits, and never loses it, while there is no room."""
+
+    async def enter(self, lease: float) -> int:
+        """Registers this process as an owner of runs; alive while it holds its lock, or renews its lease."""
+
+    async def renew(self, owner: int, lease: float) -> None: ...
+
+    async def leave(self, owner: int) -> None: ...
+
+    async def claim(
+        self, owner: int, room: int, served: Collection[int], grace: float, *, fragile: bool
+    ) -> Claimed:
+        """Claims up to `room` runs that are due, each under a new epoch.
+
+        Runs of definitions not in `served` are claimed only after `grace` seconds (at once when no other worker is
+        live), to be parked. `fragile`: one run whose attempts were lost twice may be among them.
+        """
+
+    async def wake_needy(self, served: Collection[int]) -> None:
+        """Makes runs due that were parked for want of handlers which this worker has."""
+
+    async def send(self, key: RunKey, command_id: str, name: str, body: str) -> Answer | None:
+        """Stores a command and makes its run due. The same id again gives the same answer (None: not answered yet)."""
+
+    async def answer_to(self, key: RunKey, command_id: str) -> Answer | None: ...
+
+    async def commands_for(self, owner: int) -> list[StoredCommand]:
+        """Commands not yet answered for runs that this owner holds."""
+
+    async def find(self, tenant: str, saga_id: str) -> RunRecord | None: ...
+
+    async def load(self, key: RunKey) -> list[JournalRow]: ...
+
+    async def search(self, tenant: str, search: Search) -> list[RunRecord]: ...
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Calls back when another process wrote. Returns what takes the callback away again."""
+
+    async def has_room(self) -> None:
+        """Returns when a commit has gone through since the disk was full."""
+
+    async def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """Moves runs. What it acknowledged goes on after any crash, by this process or another one."""
+
+    async def open(self) -> None: ...
+
+    async def start(
+        self, tenant: str, turn: Turn, definition: int, tenant_number: int, key: StartKey | None
+    ) -> Started:
+        """Durable when it returns. Raises Overloaded, StoreFull or Closed; then nothing was started."""
+
+    async def send(self, key: RunKey, command_id: str, command: External) -> Answer:
+        """The answer of the run's owner. The same id again gives the same answer, and does nothing."""
+
+    def moves(self, key: RunKey) -> bool:
+        """This process moves the run now, so whoever watches it will be told."""
+
+    def watch(self, key: RunKey) -> asyncio.Future[RunState]:
+        """The run's state when it has an outcome, as far as this process moves it."""
+
+    def unwatch(self, key: RunKey, watcher: asyncio.Future[RunState]) -> None: ...
+
+    async def wait_for(self, future: asyncio.Future[Any]) -> None:
+        """Until the future is done, or it is time to look into the store: another process may have moved the run."""
+
+    def add_observer(self, observer: Observer) -> None: ...
+
+    async def close(self) -> None:
+        """Lets the calls under way end, releases every claim."""
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Time, asked for."""
+
+    def now(self) -> float:
+        """Store time in seconds."""
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Calls back once, not before `when`."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One attempt, as the engine hands it to the invoker. `deadline` is when its caller stops waiting."""
+
+    state: RunState
+    milestone: int
+    op: Op
+    attempt: int
+    fence: int
+    tenant: str
+    deadline: float
+    stoppable: bool = False
+    """Set by the invoker: cancelling the awaiting task ends the call (a thread only goes on by itself)."""
+    emitted: list[tuple[str, Json]] = field(default_factory=list)
+    """What the handler emitted; written only with the ok of this attempt."""
+
+
+class Invoker(Protocol):
+    """Calls handlers by name."""
+
+    def missing(self, definition: JourneyDefinition) -> tuple[str, ...]:
+        """The handler names of this definition that cannot be called here."""
+
+    def unreadable(self, state: RunState) -> str | None:
+        """Why what is stored of this run does not fit today's types; None when it does. Asked once per claim."""
+
+    def prepare(self, call: Call) -> Awaitable[Answered] | Uncallable:
+        """The call, to be awaited once; or why it cannot be made (handler missing, stored input does not decode)."""
+
+    def problem_with(self, definition: JourneyDefinition, milestone: str, result: Json | None) -> str | None:
+        """Why a result given from outside does not fit the milestone's declared type; None when it fits."""
+
+
+# --- what observers see -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarting:
+    """Just before a handler is called."""
+
+    saga_id: str
+    tenant: str
+    journey: str
+    milestone: str
+    op: Op
+    attempt: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """Just after. `lingered`: it was still running this many seconds after its timeout, or was left behind."""
+
+    saga_id: str
+    tenant: str
+    journey: str
+    milestone: str
+    op: Op
+    attempt: int
+    at: float
+    seconds: float
+    outcome: Answered
+    lingered: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCommitted:
+    """A turn is durable: these events are now true."""
+
+    saga_id: str
+    tenant: str
+    journey: str
+    events: Sequence[Event]
+    status: SagaStatus
+    seq: int
+    at: float
+
+
+Observation = AttemptStarting | AttemptEnded | TurnCommitted
+
+
+class Observer(Protocol):
+    def __call__(self, seen: Observation) -> None:
+        """Called in the engine's loop; must not block. What it raises is logged and changes nothing."""
+
+
+class Publisher(Protocol):
+    """Takes outbox rows to a broker."""
+
+    async def publish(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Returns when the broker has confirmed all of them; raises when it has not."""

@@ -1,0 +1,300 @@
+"""Starting runs and talking to them: what every door (Python, orchestrators, CLI) goes through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypedDict
+
+from saga_journey import outcomes
+from saga_journey.core import commands as cmd
+from saga_journey.core.canonical import Json, encode, fingerprint
+from saga_journey.core.codec import decode_turn
+from saga_journey.core.definition import JourneyDefinition
+from saga_journey.core.evolve import evolve
+from saga_journey.core.machine import begin
+from saga_journey.core.progress import CompensationPlan, HistoryEntry, RunView, history, preview, view
+from saga_journey.core.state import FINAL, RunState, SagaStatus
+from saga_journey.errors import InvalidInput, KeyConflict, Rejected, StillRunning, UnknownSaga
+from saga_journey.handlers.curator import Curator
+from saga_journey.ports import Clock, Engine, RunKey, RunRecord, Search, StartKey, Store
+
+SETTLED = FINAL | {SagaStatus.FAILED}
+
+
+class UserContext(TypedDict, total=False):
+    """Who asks. Another tenant's saga does not exist for you."""
+
+    tenant_id: str
+    user_id: str
+
+
+DEFAULT_TENANT = "default"
+
+
+def tenant_of(who: UserContext | None) -> str:
+    tenant = (who or {}).get("tenant_id", DEFAULT_TENANT)
+    if not isinstance(tenant, str) or not 0 < len(tenant) <= 200:
+        raise InvalidInput(f"tenant_id is {tenant!r}: it is a text of 1 to 200 characters")
+    encode(tenant, "tenant_id")
+    return tenant
+
+
+class Runs:
+    """All runs of a store, as one user sees them. Used from the event loop that opened it."""
+
+    def __init__(
+        self, store: Store, engine: Engine, curator: Curator, clock: Clock, new_id: Callable[[str], str]
+    ) -> None:
+        self.store = store
+        self.engine = engine
+        self.curator = curator
+        self._clock = clock
+        self.new_id = new_id
+
+    async def start(
+        self, definition: JourneyDefinition, input: Any, *, key: str | None = None, who: UserContext | None = None
+    ) -> Run:
+        """Durable when it returns. The same `key` and input again give the same run.
+
+        Raises InvalidInput or NotJson for an input that does not fit, KeyConflict for a key with another input,
+        Overloaded, StoreFull and Closed when nothing can be started now.
+        """
+        tenant = tenant_of(who)
+        text = self.curator.input_shape(definition).dump(input, f"the input of {definition.name!r}")
+        number = await self.store.tenant(tenant)
+        stored = await self.store.save_definition(number, definition)
+        turn = begin(definition, self.new_id("saga"), text, (who or {}).get("user_id"), self._clock.now())
+        start_key = None if key is None else _start_key(key, text)
+        started = await self.engine.start(tenant, turn, stored, number, start_key)
+        if started.existing is not None and not started.same:
+            raise KeyConflict(definition.name, key or "", started.existing)
+        return Run(self, started.existing or turn.state.saga_id, who, started.key)
+
+    def run(self, saga_id: str, who: UserContext | None = None) -> Run:
+        """A handle on a run. Nothing is looked up yet; its methods raise UnknownSaga when it does not exist for you."""
+        return Run(self, saga_id, who)
+
+    async def search(self, search: Search, who: UserContext | None = None) -> list[RunRecord]:
+        """Runs of your tenant, newest first."""
+        return await self.store.search(tenant_of(who), search)
+
+    async def record(self, saga_id: str, who: UserContext | None) -> RunRecord:
+        found = await self.store.find(tenant_of(who), saga_id)
+        if found is None:
+            raise UnknownSaga(saga_id)
+        return found
+
+    async def state(self, record: RunRecord) -> RunState:
+        definition = await self.store.definition(record.definition)
+        state = RunState(definition, record.saga_id)
+        for row in await self.store.load(record.key):
+            state = evolve(state, decode_turn(row.events), row.at)
+        return state
+
+
+def _start_key(key: str, text: Json) -> StartKey:
+    if not isinstance(key, str) or not 0 < len(key) <= 500:
+        raise InvalidInput(f"key is {key!r}: it is a text of 1 to 500 characters")
+    encode(key, "key")
+    return StartKey(key, fingerprint(text))
+
+
+class Run:
+    """One saga, wherever it is running. Cheap to make; holds no state of its own."""
+
+    __slots__ = ("_key", "_runs", "_who", "saga_id")
+
+    def __init__(self, runs: Runs, saga_id: str, who: UserContext | None, key: RunKey | None = None) -> None:
+        self._runs = runs
+        self._who = who
+        self._key = key
+        self.saga_id = saga_id
+
+    def __repr__(self) -> str:
+        return f"Run({self.saga_id!r})"
+
+    # --- asking ---
+
+    async def status(self) -> RunView:
+        """The run as it stands, folded from its journal."""
+        return view(await self._state())
+
+    async def history(self) -> list[HistoryEntry]:
+        """Every event, oldest first."""
+        record = await self._record()
+        return history((row.seq, row.at, row.events) for row in await self._runs.store.load(record.key))
+
+    async def preview(self) -> CompensationPlan:
+        """What `compensate` would do now: which undos, in which order, with what, and what cannot be undone."""
+        state = await self._state()
+        plan = preview(state)
+        missing = tuple(u.handler for u in plan.undos if u.handler not in self._runs.curator)
+        return replace(plan, missing_handlers=missing)
+
+    async def outcome(self, timeout: float | None = None) -> outcomes.Outcome:
+        """Waits until the saga ends, or waits for a person (`Failed`: call again to wait on).
+
+        Waits through pauses. Raises StillRunning after `timeout` seconds; the saga goes on.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                state = await self._settled()
+        except TimeoutError:
+            raise StillRunning(f"{self.saga_id} has no outcome after {timeout:g} s; it goes on") from None
+        return outcomes.outcome_of(state, self._runs.curator)
+
+    async def _settled(self) -> RunState:
+        engine = self._runs.engine
+        key = self._key or (await self._record()).key
+        watcher = engine.watch(key)
+        try:
+            while True:
+                if not engine.moves(key):
+                    record = await self._record()
+                    if record.status in SETTLED:
+                        return await self._runs.state(record)
+                await engine.wait_for(watcher)
+                if watcher.done():
+                    return watcher.result()
+        finally:
+            engine.unwatch(key, watcher)
+
+    # --- commanding ---
+
+    async def advance(
+        self,
+        milestone: str | None = None,
+        result: Any = None,
+        *,
+        outcome: str = "ok",
+        reason: str | None = None,
+        expected_attempt: int | None = None,
+        command_id: str | None = None,
+    ) -> cmd.Answer:
+        """The outcome of a milestone that waits for the outside: ok (with its result), refused or unknown."""
+        if outcome not in ("ok", "refused", "unknown"):
+            raise InvalidInput(f"outcome is {outcome!r}: it is 'ok', 'refused' or 'unknown'")
+        text = await self._result(milestone, result)
+        return await self._send(
+            cmd.Advance(milestone, outcome, text, reason, expected_attempt, self._by(None)),  # type: ignore[arg-type]
+            command_id,
+        )
+
+    async def cancel(self, reason: str | None = None, *, who: str | None = None, command_id: str | None = None) -> cmd.Answer:
+        """Stop, and undo what is done."""
+        return await self._send(cmd.Cancel(self._by(who), reason), command_id)
+
+    async def compensate(
+        self, reason: str | None = None, *, expected: int | None = None, who: str | None = None, command_id: str | None = None
+    ) -> cmd.Answer:
+        """Undo what is done, of a completed saga too. `expected`: the `seq` of the preview you looked at."""
+        return await self._send(cmd.Compensate(expected, self._by(who), reason), command_id)
+
+    async def pause(self, reason: str | None = None, *, who: str | None = None, command_id: str | None = None) -> cmd.Answer:
+        """No new attempt starts until `resume`; what is being called ends and is recorded."""
+        return await self._send(cmd.Pause(self._by(who), reason), command_id)
+
+    async def resume(self, *, who: str | None = None, command_id: str | None = None) -> cmd.Answer:
+        """Goes on; waits and deadlines move by the paused time."""
+        return await self._send(cmd.Resume(self._by(who)), command_id)
+
+    async def retry(
+        self,
+        milestone: str | None = None,
+        *,
+        input: Any = None,
+        reason: str | None = None,
+        who: str | None = None,
+        command_id: str | None = None,
+    ) -> cmd.Answer:
+        """Try again what waits for a person, or now what waits in a backoff. `input` edits the saga's input."""
+        text = None
+        if input is not None:
+            definition = await self._definition()
+            text = self._runs.curator.input_shape(definition).dump(input, f"the input of {definition.name!r}")
+        return await self._send(cmd.RetryMilestone(milestone, text, self._by(who), reason), command_id)
+
+    async def skip(
+        self,
+        milestone: str | None = None,
+        *,
+        reason: str,
+        result: Any = None,
+        who: str | None = None,
+        command_id: str | None = None,
+    ) -> cmd.Answer:
+        """Go on without this milestone (`result` stands in for its own), or without the undo that is stuck."""
+        text = await self._result(milestone, result)
+        return await self._send(cmd.Skip(milestone, text, self._by(who), reason), command_id)
+
+    async def mark_undone(
+        self,
+        milestone: str | None = None,
+        *,
+        reason: str,
+        evidence: str | None = None,
+        who: str | None = None,
+        command_id: str | None = None,
+    ) -> cmd.Answer:
+        """It was undone by hand."""
+        fact = cmd.StateFact("undone", milestone, None, self._by(who), reason, evidence)
+        return await self._send(fact, command_id)
+
+    async def it_happened(
+        self,
+        milestone: str | None = None,
+        *,
+        reason: str,
+        result: Any = None,
+        who: str | None = None,
+        command_id: str | None = None,
+    ) -> cmd.Answer:
+        """The milestone in doubt did take place, with this result."""
+        text = await self._result(milestone, result)
+        return await self._send(cmd.StateFact("happened", milestone, text, self._by(who), reason), command_id)
+
+    async def it_did_not_happen(
+        self, milestone: str | None = None, *, reason: str, who: str | None = None, command_id: str | None = None
+    ) -> cmd.Answer:
+        """The milestone in doubt did not take place."""
+        fact = cmd.StateFact("did_not_happen", milestone, None, self._by(who), reason)
+        return await self._send(fact, command_id)
+
+    async def resolve(self, reason: str, *, who: str | None = None, command_id: str | None = None) -> cmd.Answer:
+        """Close a saga that waits for a person, as it is."""
+        return await self._send(cmd.Resolve(reason, self._by(who)), command_id)
+
+    # --- how ---
+
+    def _by(self, who: str | None) -> str | None:
+        return who or (self._who or {}).get("user_id")
+
+    async def _send(self, command: cmd.External, command_id: str | None) -> cmd.Answer:
+        """Raises Rejected, with what to do instead, when the answer is no."""
+        record = await self._record()
+        answer = await self._runs.engine.send(record.key, command_id or self._runs.new_id("cmd"), command)
+        if not answer.accepted:
+            raise Rejected(answer.code, f"{self.saga_id}: {answer.detail}")
+        return answer
+
+    async def _result(self, milestone: str | None, result: Any) -> Json | None:
+        """A result given from outside, in the form its milestone's own results have."""
+        if result is None:
+            return None
+        definition = await self._definition()
+        index = definition.index.get(milestone) if milestone is not None else None
+        if index is None:
+            return encode(result, "result")
+        return self._runs.curator.result_shape(definition, index).dump(result, f"the result of {milestone!r}")
+
+    async def _definition(self) -> JourneyDefinition:
+        return await self._runs.store.definition((await self._record()).definition)
+
+    async def _record(self) -> RunRecord:
+        return await self._runs.record(self.saga_id, self._who)
+
+    async def _state(self) -> RunState:
+        return await self._runs.state(await self._record())
+

@@ -1,0 +1,57 @@
+"""Store time on one host: the wall clock once, then the boot clock, which nobody sets and which runs while it sleeps.
+
+The anchor (wall time, boot clock) is in the database, so every process on the file counts the same. A new boot anchors
+anew, never behind the largest time the store has seen.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
+def boot_id() -> str:
+    """Names this boot of this host; where the system does not say, each process counts as a boot of its own."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return f"unknown-{time.time_ns()}"
+
+
+def boot_clock() -> float:
+    """Seconds since boot, time asleep included where the system can tell."""
+    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
+
+
+class StoreTime:
+    """Reads store time: `anchor wall + (boot clock - anchor boot)`."""
+
+    def __init__(self, wall: float, boot: float) -> None:
+        self._offset = wall - boot
+
+    def now(self) -> float:
+        return self._offset + boot_clock()
+
+
+def anchored(db: sqlite3.Connection, sql: dict[str, str]) -> StoreTime:
+    """Store time as this database counts it; anchors it when this is its first process since boot."""
+    this_boot = boot_id()
+    row = db.execute(sql["read_anchor"]).fetchone()
+    if row and row[0] == this_boot:
+        return StoreTime(row[1], row[2])
+    db.execute("begin immediate")
+    try:
+        row = db.execute(sql["read_anchor"]).fetchone()
+        if not row or row[0] != this_boot:
+            latest = db.execute(sql["latest_seen"]).fetchone()[0] or 0.0
+            row = (this_boot, max(time.time(), latest), boot_clock())
+            db.execute(sql["write_anchor"], row)
+        db.execute("commit")
+    finally:
+        if db.in_transaction:
+            db.execute("rollback")
+    return StoreTime(row[1], row[2])

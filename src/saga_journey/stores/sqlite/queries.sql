@@ -1,0 +1,175 @@
+-- Every statement of the SQLite store. Parameters are numbered so that the reader can match them.
+
+-- name: next_run
+-- Run numbers are dense per tenant; the writer holds the write lock while it gives them out.
+select coalesce(max(run), 0) + 1 from run where tenant = ?1;
+
+-- name: insert_run
+insert into run (tenant, run, saga, definition, status, due_at, owner, epoch, started_at, updated_at)
+values (?1, ?2, ?3, ?4, 'in_progress', ?5, ?6, ?7, ?8, ?8);
+
+-- name: insert_first_turn
+insert into journal (tenant, run, seq, epoch, at, events) values (?1, ?2, 1, ?3, ?4, ?5);
+
+-- name: take_start_key
+insert or ignore into start_key (tenant, journey, key, run, fingerprint) values (?1, ?2, ?3, ?4, ?5);
+
+-- name: start_key_owner
+select run, fingerprint, (select saga from run r where r.tenant = k.tenant and r.run = k.run)
+from start_key k where tenant = ?1 and journey = ?2 and key = ?3;
+
+-- name: insert_turn
+-- Writes nothing when the claim is not the newest one: the number of rows tells.
+insert into journal (tenant, run, seq, epoch, at, events)
+select ?1, ?2, ?3, ?4, ?5, ?6 from run where tenant = ?1 and run = ?2 and epoch = ?4;
+
+-- name: same_turn
+-- Was exactly this turn written before? A commit whose answer was lost is compared, never repeated blindly.
+select 1 from journal where tenant = ?1 and run = ?2 and seq = ?3 and epoch = ?4 and events = ?5;
+
+-- name: change_run
+update run set status = ?4, owner = ?5, due_at = ?6, lost = ?7, needs = ?8, updated_at = ?9,
+    empty_claims = case when ?5 is null then 0 else empty_claims end
+where tenant = ?1 and run = ?2 and epoch = ?3;
+
+-- name: wake_if_commands
+-- A run that is released while a command is waiting for it stays due.
+update run set due_at = ?3
+where tenant = ?1 and run = ?2 and owner is null
+  and exists (select 1 from command c where c.tenant = ?1 and c.run = ?2 and c.answer is null);
+
+-- name: any_open_command
+select exists (select 1 from command where answer is null);
+
+-- name: insert_outbox
+insert into outbox (tenant, run, seq, item, kind, body, at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7);
+
+-- name: answer_command
+update command set answer = ?4, answered_at = ?5 where tenant = ?1 and run = ?2 and command = ?3;
+
+-- name: due_unowned
+-- Runs that nobody owns and that need a worker now, of definitions this worker serves.
+select tenant, run from run
+where owner is null and due_at <= ?1 and (lost < 2) = ?4 and definition in (select value from json_each(?2))
+order by due_at limit ?3;
+
+-- name: due_orphaned
+-- Runs whose owner is dead.
+select tenant, run from run
+where owner in (select value from json_each(?1)) and due_at is not null and (lost < 2) = ?4
+  and definition in (select value from json_each(?2))
+limit ?3;
+
+-- name: unserved
+-- Due runs, unowned or orphaned, whose definitions nobody has claimed for the whole grace.
+select r.tenant, r.run from run r left join owner o on o.owner = r.owner
+where r.due_at is not null and definition not in (select value from json_each(?1))
+  and ((r.owner is null and r.due_at <= ?2) or (o.dead_since <= ?2))
+limit ?3;
+
+-- name: claim_run
+-- A new epoch. Claims that ended without a commit are counted; a commit since then resets the count.
+update run set owner = ?3, epoch = epoch + 1, updated_at = ?4,
+    empty_claims = case
+        when owner is null then 0
+        when exists (select 1 from journal j where j.tenant = run.tenant and j.run = run.run and j.epoch = run.epoch) then 0
+        else empty_claims + 1 end
+where tenant = ?1 and run = ?2;
+
+-- name: run_before_claim
+select owner from run where tenant = ?1 and run = ?2;
+
+-- name: record
+select r.tenant, r.run, r.saga, t.name, d.name, d.version, r.definition, r.status, r.owner, r.epoch,
+    r.started_at, r.updated_at, r.due_at, r.empty_claims, r.lost
+from run r join definition d on d.definition = r.definition join tenant t on t.tenant = r.tenant
+where r.tenant = ?1 and r.run = ?2;
+
+-- name: journal
+select seq, epoch, at, events from journal where tenant = ?1 and run = ?2 order by seq;
+
+-- name: last_seq
+-- Counts the events of the last turn without decoding any of them here.
+select seq + json_array_length(events) from journal where tenant = ?1 and run = ?2 order by seq desc limit 1;
+
+-- name: next_due
+select min(due_at) from run where owner is null and due_at is not null;
+
+-- name: open_commands
+select tenant, run, command, name, body from command
+where tenant = ?1 and run = ?2 and answer is null order by sent_at;
+
+-- name: commands_for_owner
+select c.tenant, c.run, c.command, c.name, c.body
+from command c join run r on r.tenant = c.tenant and r.run = c.run
+where c.answer is null and r.owner = ?1 order by c.sent_at;
+
+-- name: store_command
+insert or ignore into command (tenant, run, command, name, body, sent_at) values (?1, ?2, ?3, ?4, ?5, ?6);
+
+-- name: answer
+select answer from command where tenant = ?1 and run = ?2 and command = ?3;
+
+-- name: make_due
+-- A command needs a worker now, also on a run that is final.
+update run set due_at = ?3 where tenant = ?1 and run = ?2 and owner is null;
+
+-- name: wake_needy
+update run set due_at = ?2
+where needs = 1 and owner is null and definition in (select value from json_each(?1));
+
+-- name: enter_owner
+insert into owner (lease_until, seen_at) values (?1, ?2) returning owner;
+
+-- name: renew_owner
+update owner set lease_until = ?2, seen_at = ?3, dead_since = null where owner = ?1;
+
+-- name: owners
+select owner, lease_until, dead_since from owner;
+
+-- name: bury_owner
+update owner set dead_since = ?2 where owner = ?1 and dead_since is null;
+
+-- name: forget_owner
+-- Only when it owns nothing any more.
+delete from owner where owner = ?1 and not exists (select 1 from run where owner = ?1 and due_at is not null);
+
+-- name: tenant_number
+select tenant from tenant where name = ?1;
+
+-- name: insert_tenant
+insert or ignore into tenant (name) values (?1);
+
+-- name: insert_definition
+insert or ignore into definition (tenant, hash, name, version, body, saved_at) values (?1, ?2, ?3, ?4, ?5, ?6);
+
+-- name: definition_number
+select definition from definition where tenant = ?1 and hash = ?2;
+
+-- name: definition_body
+select body from definition where definition = ?1;
+
+-- name: definition_of_tenant
+select body from definition where definition = ?1 and tenant = ?2;
+
+-- name: definition_bodies
+select definition, body from definition;
+
+-- name: unfinished
+-- Open runs are exactly those with a due_at.
+select r.saga from run r join definition d on d.definition = r.definition
+where r.due_at is not null and d.name = ?1 and d.version = ?2 and d.hash <> ?3
+  and r.status not in ('completed', 'compensated', 'resolved', 'cancelled') limit 10;
+
+-- name: find
+select tenant, run from run where saga = ?2 and tenant = (select tenant from tenant where name = ?1);
+
+-- name: read_anchor
+select boot_id, wall, boot from anchor;
+
+-- name: write_anchor
+insert into anchor (one, boot_id, wall, boot) values (1, ?1, ?2, ?3)
+on conflict (one) do update set boot_id = ?1, wall = ?2, boot = ?3;
+
+-- name: latest_seen
+select max(seen_at) from owner;

@@ -1,0 +1,156 @@
+"""What a batch writes: new runs and turns many at a time, everything else one by one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from saga_journey.core.codec import encode_answer
+from saga_journey.ports import Fenced, NewRun, OutboxRow, RunKey, Started, TurnWrite
+from saga_journey.stores.sqlite.writer import Mismatch
+
+
+class StartRun:
+    """A new run; refused at once when there is no room, since nothing is lost by saying so."""
+
+    __slots__ = ("new",)
+    patient = False
+
+    def __init__(self, new: NewRun) -> None:
+        self.new = new
+
+
+class CommitTurn:
+    """A turn that happened: kept until it can be written."""
+
+    __slots__ = ("turn",)
+    patient = True
+
+    def __init__(self, turn: TurnWrite) -> None:
+        self.turn = turn
+
+
+class Work:
+    """Any other write: a function of the connection, inside the batch's transaction."""
+
+    __slots__ = ("run",)
+    patient = False
+
+    def __init__(self, run: Callable[[sqlite3.Connection], Any]) -> None:
+        self.run = run
+
+
+class SqliteGroup:
+    """How a batch is written (`writer.Group`)."""
+
+    def __init__(self, sql: dict[str, str]) -> None:
+        self._sql = sql
+
+    def together(self, db: sqlite3.Connection, batch: Sequence[Any]) -> list[Any]:
+        """Rows of a kind in one statement each. Raises Mismatch when a claim is gone, before anything is committed."""
+        results: list[Any] = [None] * len(batch)
+        starts, turns = [], []
+        for place, write in enumerate(batch):
+            if type(write) is CommitTurn:
+                turns.append(write.turn)
+            elif type(write) is StartRun:
+                starts.append((place, write.new))
+        if starts:
+            self._start_all(db, starts, results)
+        if turns:
+            self._commit_all(db, turns)
+        if len(starts) + len(turns) < len(batch):
+            for place, write in enumerate(batch):
+                if type(write) is Work:
+                    results[place] = write.run(db)
+        return results
+
+    def alone(self, db: sqlite3.Connection, write: Any) -> Any:
+        if isinstance(write, CommitTurn):
+            return self._commit_alone(db, write.turn)
+        if isinstance(write, StartRun):
+            results: list[Any] = [None]
+            self._start_all(db, [(0, write.new)], results)
+            return results[0]
+        return write.run(db)
+
+    # --- starts ---
+
+    def _start_all(self, db: sqlite3.Connection, starts: list[tuple[int, NewRun]], results: list[Any]) -> None:
+        numbers: dict[int, int] = {}
+        runs, turns, outbox = [], [], []
+        for place, new in starts:
+            number = numbers.get(new.tenant) or self._next_number(db, new.tenant)
+            if new.start_key is not None and (existing := self._take_key(db, new, number)):
+                results[place] = existing
+                continue
+            numbers[new.tenant] = number + 1
+            results[place] = Started(RunKey(new.tenant, number))
+            epoch = 0 if new.owner is None else 1
+            runs.append((new.tenant, number, new.saga_id, new.definition, new.due_at, new.owner, epoch, new.at))
+            turns.append((new.tenant, number, epoch, new.at, new.turn))
+            if new.outbox:
+                outbox += _outbox_rows(new.tenant, number, new.at, new.outbox)
+        db.executemany(self._sql["insert_run"], runs)
+        db.executemany(self._sql["insert_first_turn"], turns)
+        if outbox:
+            db.executemany(self._sql["insert_outbox"], outbox)
+
+    def _next_number(self, db: sqlite3.Connection, tenant: int) -> int:
+        number: int = db.execute(self._sql["next_run"], (tenant,)).fetchone()[0]
+        return number
+
+    def _take_key(self, db: sqlite3.Connection, new: NewRun, number: int) -> Started | None:
+        """None when the key is free, and taken now; else whose it is."""
+        assert new.start_key is not None
+        key, fingerprint = new.start_key.key, new.start_key.fingerprint
+        taken = db.execute(self._sql["take_start_key"], (new.tenant, new.journey, key, number, fingerprint))
+        if taken.rowcount == 1:
+            return None
+        run, theirs, saga_id = db.execute(self._sql["start_key_owner"], (new.tenant, new.journey, key)).fetchone()
+        return Started(RunKey(new.tenant, run), saga_id, theirs == fingerprint)
+
+    # --- turns ---
+
+    def _commit_all(self, db: sqlite3.Connection, turns: list[TurnWrite]) -> None:
+        rows = [(*t.key, t.seq, t.epoch, t.at, t.events) for t in turns if t.events is not None]
+        if rows and db.executemany(self._sql["insert_turn"], rows).rowcount != len(rows):
+            raise Mismatch
+        changes = [_change(t) for t in turns if t.row is not None]
+        if changes and db.executemany(self._sql["change_run"], changes).rowcount != len(changes):
+            raise Mismatch
+        released = [(*t.key, t.at) for t in turns if t.row is not None and t.row.owner is None]
+        self._write_sides(db, turns, released)
+
+    def _write_sides(self, db: sqlite3.Connection, turns: Sequence[TurnWrite], released: list[Any]) -> None:
+        answers = [(*t.key, name, encode_answer(a), t.at) for t in turns if t.answers for name, a in t.answers]
+        if answers:
+            db.executemany(self._sql["answer_command"], answers)
+        outbox = [row for t in turns if t.outbox for row in _outbox_rows(*t.key, t.at, t.outbox)]
+        if outbox:
+            db.executemany(self._sql["insert_outbox"], outbox)
+        if released and db.execute(self._sql["any_open_command"]).fetchone()[0]:
+            db.executemany(self._sql["wake_if_commands"], released)
+
+    def _commit_alone(self, db: sqlite3.Connection, t: TurnWrite) -> None:
+        """Raises Fenced when the claim is gone; a turn that is there already was written before, and is fine."""
+        if t.events is not None:
+            same = (*t.key, t.seq, t.epoch, t.events)
+            if db.execute(self._sql["same_turn"], same).fetchone():
+                return
+            if db.execute(self._sql["insert_turn"], (*t.key, t.seq, t.epoch, t.at, t.events)).rowcount != 1:
+                raise Fenced(f"run {t.key}: epoch {t.epoch} is not the newest claim")
+        if t.row is not None and db.execute(self._sql["change_run"], _change(t)).rowcount != 1:
+            raise Fenced(f"run {t.key}: epoch {t.epoch} is not the newest claim")
+        self._write_sides(db, [t], [(*t.key, t.at)] if t.row is not None and t.row.owner is None else [])
+
+
+def _change(t: TurnWrite) -> tuple[Any, ...]:
+    row = t.row
+    assert row is not None
+    return (*t.key, t.epoch, row.status, row.owner, row.due_at, row.lost, row.needs, t.at)
+
+
+def _outbox_rows(tenant: int, run: int, at: float, rows: Sequence[OutboxRow]) -> list[tuple[Any, ...]]:
+    return [(tenant, run, row.seq, row.index, row.kind, row.body, at) for row in rows]
