@@ -27,7 +27,7 @@ class Gate:
 
     def __str__(self) -> str:
         figure = "-" if self.figure is None else f"{self.figure:,.4g}" if self.figure < 1000 else f"{self.figure:,.0f}"
-        return f"{self.verdict:10}  {self.name:66} {figure:>9}  {'>=' if self.at_least else '<='} {self.bound:,}"
+        return f"{self.verdict:10}  {self.name:66} {figure:>9}  {'>=' if self.at_least else '<='} {self.bound:,.5g}"
 
 
 def at_least(name: str, figure: float | None, bound: float) -> Gate:

@@ -1,7 +1,8 @@
 """The gates of W: how near to the floor, how far from the peer, how few commits and bytes.
 
 What is timed is judged from the rounds that others did not disturb, when these are the majority. Commits and bytes are
-counted, not timed, so every round tells them.
+counted, not timed, so every round tells them. About one commit a second belongs to no saga (a lease that is renewed, a
+look for runs of dead workers): the bounds on commits leave 1 % to them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ COMMITS: dict[Mode, dict[int, float]] = {
     "happy": {1: 6, 16: 0.45, 128: 0.08},
     "compensate": {1: 10, 16: 0.8, 128: 0.12},
 }
+HOUSEKEEPING = 1.01
 BYTES: dict[Mode, float] = {"happy": 1800, "compensate": 2600}
 
 
@@ -33,7 +35,7 @@ def gates(bouts: Sequence[Bout], dbos: bool) -> Iterator[Gate]:
         if dbos:
             yield at_least(f"{at}: times the sagas/s of DBOS", timed(bout, "dbos"), TIMES_DBOS[bout.at_once])
         commits = bout.figure("ours", "commits_per_saga")
-        yield at_most(f"{at}: commits per saga", commits, COMMITS[bout.mode][bout.at_once])
+        yield at_most(f"{at}: commits per saga", commits, HOUSEKEEPING * COMMITS[bout.mode][bout.at_once])
     for mode in MODES:
         grown = [bout.figure("ours", "database_bytes_per_saga") for bout in bouts if bout.mode == mode]
         worst = max((size for size in grown if size is not None), default=None)

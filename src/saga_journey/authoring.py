@@ -1,17 +1,17 @@
 """What users write: a saga is a declared value. Order and pairs stand on one screen, and importing it runs nothing.
 
-    checkout = Saga("checkout", version=1, input=Order, milestones=[
-        milestone(reserve_stock, undo=release_stock),
-        milestone(charge_card, undo=refund_card, retry=Retry(attempts=5), timeout=10),
-        milestone(send_receipt, undo=None),
-    ])
+checkout = Saga("checkout", version=1, input=Order, milestones=[
+    milestone(reserve_stock, undo=release_stock),
+    milestone(charge_card, undo=refund_card, retry=Retry(attempts=5), timeout=10),
+    milestone(send_receipt, undo=None),
+])
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Generic, TypedDict, TypeVar, Unpack, cast, overload
 
 from saga_journey.core.canonical import Json, encode
 from saga_journey.core.definition import (
@@ -224,7 +224,7 @@ class Journey(Generic[I]):
                 found += error.problems
         try:
             results = {m.id: shape_of(m.result) for m in milestones if m.result is not UNDECLARED}
-            self._types = JourneyTypes(shape_of(input), results) if input is not None else None
+            self._types = JourneyTypes(shape_of(cast(Any, input)), results) if input is not None else None
             self._results = results
         except TypeError as error:
             found.append(str(error))
@@ -259,4 +259,3 @@ def _handlers(milestones: Sequence[MilestoneOf[Any, Any]], found: list[str]) -> 
             if handlers.setdefault(name, fn) != fn:
                 found.append(f"two functions share the handler name {name!r}: give one of them name= (or undo_name=)")
     return handlers
-

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from saga_journey.authoring import Journey
@@ -19,49 +19,50 @@ from saga_journey.handlers.curator import Curator
 from saga_journey.handlers.invoke import LocalInvoker
 from saga_journey.ids import new_id
 from saga_journey.journeys import Journeys
-from saga_journey.ports import Clock, Observation, Publisher, Store
+from saga_journey.ports import Clock, Observer, Publisher, Store
 from saga_journey.runs import Runs
 from saga_journey.stores.sqlite import SqliteStore
 
 
 @contextlib.asynccontextmanager
 async def open_journeys(
-    url: str,
+    store: str | Store,
     *,
     sagas: Sequence[Journey[Any]] = (),
     curator: Curator | None = None,
     settings: Settings | None = None,
     working: bool = True,
     publisher: Publisher | None = None,
-    observers: Sequence[Callable[[Observation], Any]] = (),
+    observers: Sequence[Observer] = (),
     clock: Clock | None = None,
-    wrap_store: Callable[[Store], Store] | None = None,
     **options: Any,
 ) -> AsyncIterator[Journeys]:
     """Opens the journeys of a database, and moves them until the block ends.
 
-    `url`: sqlite:///journeys.db, sqlite:////absolute/journeys.db or sqlite:///:memory:. `sagas` registers the handlers
-    of sagas written in Python, `curator` any others. `options` are fields of `Settings`, e.g. concurrency=64.
-    `working=False` starts, asks and commands, and leaves the moving to other processes.
+    `store`: sqlite:///journeys.db, sqlite:////absolute/journeys.db or sqlite:///:memory:, or any open `ports.Store`,
+    which is closed at the end. `sagas` registers the handlers of sagas written in Python, `curator` any others.
+    `options` are fields of `Settings`, e.g. concurrency=64. `working=False` starts, asks and commands, and leaves the
+    moving to other processes.
 
     Raises DefinitionError when handlers clash, DefinitionChanged when a saga means something else than its unfinished
     runs under the same version, StoreError (SchemaTooNew, StoreReadOnly …) when the database cannot be used.
     """
     chosen = settings or Settings(**options)
-    store: Store = await SqliteStore.open(url)
-    if wrap_store is not None:
-        store = wrap_store(store)
+    opened: Store = await SqliteStore.open(store) if isinstance(store, str) else store
     journeys: Journeys | None = None
+    terminated: list[int] = []
     try:
         names = _curated(curator or Curator(), sagas)
-        await _refuse_changed(store, sagas)
-        journeys = await _wire(store, names, sagas, chosen, clock, observers, publishing=publisher is not None, working=working)
-        with _sigterm(chosen) as terminated:
+        await _refuse_changed(opened, sagas)
+        journeys = await _wire(
+            opened, names, sagas, chosen, clock, observers, publishing=publisher is not None, working=working
+        )
+        with _sigterm(chosen, terminated):
             yield journeys
     finally:
-        await (journeys.close() if journeys is not None else store.close())
-    if terminated:
-        signal.raise_signal(signal.SIGTERM)
+        await (journeys.close() if journeys is not None else opened.close())
+        if terminated:
+            signal.raise_signal(signal.SIGTERM)  # now it takes its usual course
 
 
 def _curated(curator: Curator, sagas: Sequence[Journey[Any]]) -> Curator:
@@ -83,11 +84,16 @@ async def _refuse_changed(store: Store, sagas: Sequence[Journey[Any]]) -> None:
         if left := await store.unfinished(definition.name, definition.version, definition.hash):
             raise DefinitionChanged(
                 definition.name,
-                [
-                    f"version {definition.version} means something else than the one that {len(left)} unfinished sagas "
-                    f"run ({', '.join(left[:3])} …): raise version to {definition.version + 1}; they keep their own"
-                ],
+                [_changed(definition.version, left)],
             )
+
+
+def _changed(version: int, left: Sequence[str]) -> str:
+    some = ", ".join(left[:3]) + (" …" if len(left) > 3 else "")
+    return (
+        f"version {version} means something else than the one that unfinished sagas run ({some}): "
+        f"raise version to {version + 1}; they keep their own"
+    )
 
 
 async def _wire(
@@ -96,7 +102,7 @@ async def _wire(
     sagas: Sequence[Journey[Any]],
     settings: Settings,
     clock: Clock | None,
-    observers: Sequence[Callable[[Observation], Any]],
+    observers: Sequence[Observer],
     *,
     publishing: bool,
     working: bool,
@@ -113,17 +119,16 @@ async def _wire(
 
 
 @contextlib.contextmanager
-def _sigterm(settings: Settings) -> Any:
-    """SIGTERM as Ctrl-C: the block is cancelled, closes gracefully, and then the signal takes its course.
+def _sigterm(settings: Settings, terminated: list[int]) -> Iterator[None]:
+    """SIGTERM as Ctrl-C: the block is cancelled and closes gracefully; `terminated` then says that it was.
 
     Only in the main thread, and only when nothing else in the program handles it.
     """
-    terminated: list[int] = []
     unclaimed = threading.current_thread() is threading.main_thread() and (
         signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     )
     if not (settings.handle_sigterm and unclaimed) or os.name != "posix":
-        yield terminated
+        yield
         return
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
@@ -134,6 +139,6 @@ def _sigterm(settings: Settings) -> Any:
 
     loop.add_signal_handler(signal.SIGTERM, stop)
     try:
-        yield terminated
+        yield
     finally:
         loop.remove_signal_handler(signal.SIGTERM)

@@ -1,29 +1,29 @@
 """Everything this library raises, in one family; and the three verdicts a handler raises.
 
-    SagaJourneyError
-    ├── DefinitionError            a definition cannot work; `.problems` lists every reason
-    │   └── DefinitionChanged      one (name, version) with two meanings while runs of the first are unfinished
-    ├── NotJson                    a value cannot be recorded as JSON; `.path` says where
-    ├── InvalidInput               the input of a saga does not fit its declared type
-    ├── KeyConflict                the same idempotency key with another body
-    ├── UnknownSaga                no such saga for this tenant
-    ├── UnknownJourney             no such journey was designed for this tenant
-    ├── Rejected                   a command was answered "no"; `.code` says why, nothing changed
-    ├── StillRunning               `outcome(timeout=…)` gave up waiting; the saga goes on
-    ├── NoResult                   `ctx.result(x)`: x has no result
-    │   └── AmbiguousResult        … or more than one milestone uses that function
-    ├── Overloaded                 the door is closed for now: too many runnable sagas
-    ├── Closed                     these journeys were closed
-    └── StoreError                 the database cannot do what was asked
-        ├── StoreFull              no room on the disk; reads go on, writes resume by themselves
-        ├── StoreReadOnly          the file or its directory cannot be written
-        ├── SchemaTooNew           written by a newer version of this library
-        └── StoreBroken            the disk failed a write: this process must end and recover
+SagaJourneyError
+├── DefinitionError            a definition cannot work; `.problems` lists every reason
+│   └── DefinitionChanged      one (name, version) with two meanings while runs of the first are unfinished
+├── NotJson                    a value cannot be recorded as JSON; `.path` says where
+├── InvalidInput               the input of a saga does not fit its declared type
+├── KeyConflict                the same idempotency key with another body
+├── UnknownSaga                no such saga for this tenant
+├── UnknownJourney             no such journey was designed for this tenant
+├── Rejected                   a command was answered "no"; `.code` says why, nothing changed
+├── StillRunning               `outcome(timeout=…)` gave up waiting; the saga goes on
+├── NoResult                   `ctx.result(x)`: x has no result
+│   └── AmbiguousResult        … or more than one milestone uses that function
+├── Overloaded                 the door is closed for now: too many runnable sagas
+├── Closed                     these journeys were closed
+└── StoreError                 the database cannot do what was asked
+    ├── StoreFull              no room on the disk; reads go on, writes resume by themselves
+    ├── StoreReadOnly          the file or its directory cannot be written
+    ├── SchemaTooNew           written by a newer version of this library
+    └── StoreBroken            the disk failed a write: this process must end and recover
 
-    Verdict                        raised by handlers, never by the library
-    ├── Refused                    a definite business "no": nothing happened
-    ├── Working                    accepted, not finished: ask again
-    └── Misconfigured              the participant turned the call away: wrong key, wrong route
+Verdict                        raised by handlers, never by the library
+├── Refused                    a definite business "no": nothing happened
+├── Working                    accepted, not finished: ask again
+└── Misconfigured              the participant turned the call away: wrong key, wrong route
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Verdict(Exception):
     """What a handler raises to say more than "it failed". Anything else it raises means: unknown."""
 
 
-class Refused(Verdict):  # noqa: N818 - a business answer, not an error
+class Refused(Verdict):
     """A definite business "no", and nothing happened: "card declined".
 
     Raised by an action: the milestone is not retried and not undone, the others are.
@@ -158,7 +158,7 @@ class Refused(Verdict):  # noqa: N818 - a business answer, not an error
         super().__init__(reason)
 
 
-class Working(Verdict):  # noqa: N818
+class Working(Verdict):
     """Accepted but not finished: the engine asks again after `retry_in` seconds, with the same key and attempt."""
 
     def __init__(self, retry_in: float = 5.0) -> None:
@@ -166,7 +166,7 @@ class Working(Verdict):  # noqa: N818
         super().__init__(f"still working, ask again in {retry_in:g} s")
 
 
-class Misconfigured(Verdict):  # noqa: N818
+class Misconfigured(Verdict):
     """The participant turned the call away before looking at it (401, 403, 404, 405): nothing happened.
 
     Retried by policy; then the saga waits for a person. It never compensates by itself.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from saga_journey.authoring import Journey
 from saga_journey.errors import SagaJourneyError
 from saga_journey.handlers.curator import Curator
 from saga_journey.orchestrators.saga import SagaJourneyOrchestrator
 from saga_journey.orchestrators.structured import StructuredJourneyOrchestrator
-from saga_journey.ports import Observation, RunRecord, Search, Store
+from saga_journey.ports import Observer, RunRecord, Search, Store
 from saga_journey.runs import Run, Runs, UserContext
 
 I = TypeVar("I")  # noqa: E741 - the input type of a saga
@@ -57,7 +56,7 @@ class Journeys:
         """Runs of your tenant, newest first."""
         return await self._runs.search(search or Search(), user_context)
 
-    def observe(self, observer: Callable[[Observation], Any]) -> None:
+    def observe(self, observer: Observer) -> None:
         """Tells `observer` of every committed turn and of every attempt, on the engine's loop; it must not block."""
         self._runs.engine.add_observer(observer)
 
@@ -65,5 +64,3 @@ class Journeys:
         """Lets the calls under way end, releases the rest, closes the store."""
         await self._runs.engine.close()
         await self._runs.store.close()
-
-

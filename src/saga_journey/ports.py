@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from saga_journey.core.canonical import Json
@@ -23,7 +23,6 @@ from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.events import Event, Op
 from saga_journey.core.machine import Turn
 from saga_journey.core.state import RunState, SagaStatus
-
 
 CRASH_LOOP = 5
 """A run that was claimed so often in a row without a commit is parked without being read (SEMANTICS 21)."""
@@ -98,10 +97,10 @@ class Claimed:
 
 
 class OutboxRow(NamedTuple):
-    """An event for the outside. Its id comes from (saga, seq, index), so a repeat carries the same id."""
+    """An event for the outside. Its id comes from (saga, seq, item), so a repeat carries the same id."""
 
     seq: int
-    index: int
+    item: int
     kind: str
     body: Json
 
@@ -167,7 +166,7 @@ class TurnWrite:
     outbox: Sequence[OutboxRow] = ()
 
 
-class Fenced(Exception):  # noqa: N818 - an answer of the store
+class Fenced(Exception):
     """The claim under which this was written is not the newest one any more: nothing was written."""
 
 
@@ -189,14 +188,17 @@ class Store(Protocol):
     All writes of a process go through one writer, many in one transaction, and each fails alone.
     """
 
-    commits: int
-    """Transactions committed by this process so far."""
+    @property
+    def commits(self) -> int:
+        """Transactions committed by this process so far."""
 
-    full: bool
-    """The disk has no room: nothing new is called until a commit has gone through."""
+    @property
+    def full(self) -> bool:
+        """The disk has no room: nothing new is called until a commit has gone through."""
 
-    def now(self) -> float:
-        """Store time. It never runs backwards, whatever the wall clock does."""
+    @property
+    def now(self) -> Callable[[], float]:
+        """Reads store time. It never runs backwards, whatever the wall clock does."""
 
     async def tenant(self, name: str) -> int:
         """The number of a tenant, made when it is new."""
@@ -210,8 +212,8 @@ class Store(Protocol):
     async def definition_for(self, tenant: int, number: int) -> JourneyDefinition | None:
         """The definition with that number, if it is this tenant's."""
 
-    async def definitions(self) -> dict[int, JourneyDefinition]:
-        """All stored definitions by number."""
+    async def definitions(self, above: int = 0) -> dict[int, JourneyDefinition]:
+        """The stored definitions by number, those with a greater number than `above`."""
 
     async def unfinished(self, name: str, version: int, other_than: str) -> list[str]:
         """Saga ids of unfinished runs of (name, version) whose definition has another hash (at most 10)."""
@@ -220,7 +222,7 @@ class Store(Protocol):
         """Durable when it returns. Raises StoreFull when there is no room."""
 
     def commit(self, turn: TurnWrite) -> Awaitable[None]:
-        """Durable when it returns. Raises Fenced when the claim is gone. Waits, and never loses it, while there is no room."""
+        """Durable when it returns. Raises Fenced when the claim is gone; waits, losing nothing, while the disk is full."""
 
     async def enter(self, lease: float) -> int:
         """Registers this process as an owner of runs; alive while it holds its lock, or renews its lease."""
@@ -229,9 +231,7 @@ class Store(Protocol):
 
     async def leave(self, owner: int) -> None: ...
 
-    async def claim(
-        self, owner: int, room: int, served: Collection[int], grace: float, *, fragile: bool
-    ) -> Claimed:
+    async def claim(self, owner: int, room: int, served: Collection[int], grace: float, *, fragile: bool) -> Claimed:
         """Claims up to `room` runs that are due, each under a new epoch.
 
         Runs of definitions not in `served` are claimed only after `grace` seconds (at once when no other worker is
@@ -280,10 +280,10 @@ class Engine(Protocol):
     def moves(self, key: RunKey) -> bool:
         """This process moves the run now, so whoever watches it will be told."""
 
-    def watch(self, key: RunKey) -> asyncio.Future[RunState]:
-        """The run's state when it has an outcome, as far as this process moves it."""
+    def watch(self, key: RunKey) -> asyncio.Future[RunState | None]:
+        """The run's state when it has an outcome; None when this process stops moving it before that."""
 
-    def unwatch(self, key: RunKey, watcher: asyncio.Future[RunState]) -> None: ...
+    def unwatch(self, key: RunKey, watcher: asyncio.Future[RunState | None]) -> None: ...
 
     async def wait_for(self, future: asyncio.Future[Any]) -> None:
         """Until the future is done, or it is time to look into the store: another process may have moved the run."""
@@ -319,9 +319,14 @@ class Call:
     fence: int
     tenant: str
     deadline: float
+    began: float
     stoppable: bool = False
     """Set by the invoker: cancelling the awaiting task ends the call (a thread only goes on by itself)."""
-    emitted: list[tuple[str, Json]] = field(default_factory=list)
+    over_time: bool = False
+    """Set by the engine: the deadline has passed, whatever the handler says now is not counted."""
+    cancelled: bool = False
+    """Set by the engine: its task was cancelled because of that."""
+    emitted: list[tuple[str, Json]] | None = None
     """What the handler emitted; written only with the ok of this attempt."""
 
 
@@ -341,7 +346,7 @@ class Invoker(Protocol):
         """Why a result given from outside does not fit the milestone's declared type; None when it fits."""
 
 
-# --- what observers see -------------------------------------------------------------------------------------------------
+# --- what observers see -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,9 +394,8 @@ class TurnCommitted:
 Observation = AttemptStarting | AttemptEnded | TurnCommitted
 
 
-class Observer(Protocol):
-    def __call__(self, seen: Observation) -> None:
-        """Called in the engine's loop; must not block. What it raises is logged and changes nothing."""
+Observer = Callable[[Observation], object]
+"""Called in the engine's loop; must not block. What it raises is logged and changes nothing."""
 
 
 class Publisher(Protocol):

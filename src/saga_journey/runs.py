@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypedDict
 
 from saga_journey import outcomes
@@ -34,11 +35,16 @@ DEFAULT_TENANT = "default"
 
 
 def tenant_of(who: UserContext | None) -> str:
-    tenant = (who or {}).get("tenant_id", DEFAULT_TENANT)
-    if not isinstance(tenant, str) or not 0 < len(tenant) <= 200:
-        raise InvalidInput(f"tenant_id is {tenant!r}: it is a text of 1 to 200 characters")
-    encode(tenant, "tenant_id")
-    return tenant
+    """The tenant that somebody acts for. Raises InvalidInput for what cannot be one."""
+    return _checked("tenant_id", (who or {}).get("tenant_id", DEFAULT_TENANT), 200)
+
+
+@lru_cache(maxsize=4096)
+def _checked(what: str, text: object, longest: int) -> str:
+    if not isinstance(text, str) or not 0 < len(text) <= longest:
+        raise InvalidInput(f"{what} is {text!r}: it is a text of 1 to {longest} characters")
+    encode(text, what)
+    return text
 
 
 class Runs:
@@ -95,10 +101,7 @@ class Runs:
 
 
 def _start_key(key: str, text: Json) -> StartKey:
-    if not isinstance(key, str) or not 0 < len(key) <= 500:
-        raise InvalidInput(f"key is {key!r}: it is a text of 1 to 500 characters")
-    encode(key, "key")
-    return StartKey(key, fingerprint(text))
+    return StartKey(_checked("key", key, 500), fingerprint(text))
 
 
 class Run:
@@ -133,33 +136,37 @@ class Run:
         missing = tuple(u.handler for u in plan.undos if u.handler not in self._runs.curator)
         return replace(plan, missing_handlers=missing)
 
-    async def outcome(self, timeout: float | None = None) -> outcomes.Outcome:
+    async def outcome(self, timeout: float | None = None) -> outcomes.Outcome:  # noqa: ASYNC109 - it says StillRunning
         """Waits until the saga ends, or waits for a person (`Failed`: call again to wait on).
 
         Waits through pauses. Raises StillRunning after `timeout` seconds; the saga goes on.
         """
+        if timeout is None:
+            return outcomes.outcome_of(await self._settled(), self._runs.curator)
         try:
             async with asyncio.timeout(timeout):
-                state = await self._settled()
+                return outcomes.outcome_of(await self._settled(), self._runs.curator)
         except TimeoutError:
             raise StillRunning(f"{self.saga_id} has no outcome after {timeout:g} s; it goes on") from None
-        return outcomes.outcome_of(state, self._runs.curator)
 
     async def _settled(self) -> RunState:
+        """Told by the engine while it moves the run here; looked up now and then while somebody else does."""
         engine = self._runs.engine
         key = self._key or (await self._record()).key
-        watcher = engine.watch(key)
-        try:
-            while True:
-                if not engine.moves(key):
+        while True:
+            watcher = engine.watch(key)
+            try:
+                if engine.moves(key):
+                    await watcher
+                else:
                     record = await self._record()
                     if record.status in SETTLED:
                         return await self._runs.state(record)
-                await engine.wait_for(watcher)
-                if watcher.done():
-                    return watcher.result()
-        finally:
-            engine.unwatch(key, watcher)
+                    await engine.wait_for(watcher)
+                if watcher.done() and (state := watcher.result()) is not None:
+                    return state
+            finally:
+                engine.unwatch(key, watcher)
 
     # --- commanding ---
 
@@ -182,17 +189,26 @@ class Run:
             command_id,
         )
 
-    async def cancel(self, reason: str | None = None, *, who: str | None = None, command_id: str | None = None) -> cmd.Answer:
+    async def cancel(
+        self, reason: str | None = None, *, who: str | None = None, command_id: str | None = None
+    ) -> cmd.Answer:
         """Stop, and undo what is done."""
         return await self._send(cmd.Cancel(self._by(who), reason), command_id)
 
     async def compensate(
-        self, reason: str | None = None, *, expected: int | None = None, who: str | None = None, command_id: str | None = None
+        self,
+        reason: str | None = None,
+        *,
+        expected: int | None = None,
+        who: str | None = None,
+        command_id: str | None = None,
     ) -> cmd.Answer:
         """Undo what is done, of a completed saga too. `expected`: the `seq` of the preview you looked at."""
         return await self._send(cmd.Compensate(expected, self._by(who), reason), command_id)
 
-    async def pause(self, reason: str | None = None, *, who: str | None = None, command_id: str | None = None) -> cmd.Answer:
+    async def pause(
+        self, reason: str | None = None, *, who: str | None = None, command_id: str | None = None
+    ) -> cmd.Answer:
         """No new attempt starts until `resume`; what is being called ends and is recorded."""
         return await self._send(cmd.Pause(self._by(who), reason), command_id)
 
@@ -297,4 +313,3 @@ class Run:
 
     async def _state(self) -> RunState:
         return await self._runs.state(await self._record())
-

@@ -6,6 +6,6 @@
     walk         where it goes next            machine    state + commands -> events
     progress     what readers see              codec      all of it <-> text
 
-`machine.decide` is the way in; `reports` (what calls gave), `timers`, `operators` (what people say) and `stopping` (how a
-run turns back) hold its rules.
+`machine.decide` is the way in; `reports` (what calls gave), `timers`, `operators` (what people say) and `stopping`
+(how a run turns back) hold its rules.
 """

@@ -28,16 +28,20 @@ NULL = Json("null")
 
 def encode(value: object, what: str = "value") -> Json:
     """The canonical text of `value`; raises `NotJson`, which names the place below `what`."""
-    _walk(value, what, 1)
+    if not _plain(value, 1):
+        _refuse(value, what, 1)
     try:
         raw = to_json(value)
     except PydanticSerializationError:  # only a lone surrogate is left to fail here
-        raise _bad_text(value, what) from None
+        raise _bad_text(value, what) or NotJson(what, "cannot be written as JSON") from None
     if len(raw) > MAX_BYTES:
-        raise NotJson(what, f"{len(raw):,} bytes of JSON, at most {MAX_BYTES:,} can be recorded: keep a reference to it")
-    if b"\\u0000" in raw and (problem := _find_bad_text(value, what)):
+        raise NotJson(
+            what, f"{len(raw):,} bytes of JSON, at most {MAX_BYTES:,} can be recorded: keep a reference to it"
+        )
+    if b"\\u0000" in raw and (problem := _bad_text(value, what)):
         raise problem
-    return Json(raw.decode())
+    text: Json = raw.decode()  # type: ignore[assignment]  # NewType's own call is not free
+    return text
 
 
 def decode(text: Json) -> Any:
@@ -50,40 +54,54 @@ def fingerprint(text: Json) -> bytes:
     return hashlib.blake2b(to_json(_sorted(from_json(text))), digest_size=16).digest()
 
 
-def _walk(value: object, path: str, depth: int) -> None:
+def _plain(value: object, depth: int) -> bool:
+    """Certainly fine, seen at full speed. False: look closer, and say where."""
     kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return
-    if kind is dict or isinstance(value, dict):
-        _enter(path, depth)
+    if kind is dict:
+        if depth > MAX_DEPTH:
+            return False
         for key, member in value.items():  # type: ignore[attr-defined]
             if type(key) is not str:
-                raise NotJson(path, f"key {key!r} is not a string")
+                return False
             kind = type(member)
             if kind is str or kind is bool or member is None:
-                continue  # most members: spare them the call
-            _walk(member, f"{path}.{key}", depth + 1)
-    elif isinstance(value, list | tuple):
-        _enter(path, depth)
-        for index, member in enumerate(value):
-            _walk(member, f"{path}[{index}]", depth + 1)
-    else:
-        _scalar(value, path)
+                continue
+            if kind is int and -MAX_INTEGER <= member <= MAX_INTEGER:
+                continue
+            if not _plain(member, depth + 1):
+                return False
+        return True
+    if kind is list:
+        return depth <= MAX_DEPTH and all(_plain(member, depth + 1) for member in value)  # type: ignore[attr-defined]
+    if kind is int:
+        return -MAX_INTEGER <= value <= MAX_INTEGER  # type: ignore[operator]
+    return kind is str or kind is bool or value is None
 
 
-def _enter(path: str, depth: int) -> None:
-    if depth > MAX_DEPTH:
+def _refuse(value: object, path: str, depth: int) -> None:
+    """Raises NotJson for the first place that cannot be recorded; returns when there is none."""
+    if isinstance(value, dict | list | tuple) and depth > MAX_DEPTH:
         raise NotJson(path[:200], f"more than {MAX_DEPTH} levels deep (or a value that contains itself)")
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if not isinstance(key, str):
+                raise NotJson(path, f"key {key!r} is not a string")
+            _refuse(member, f"{path}.{key}", depth + 1)
+    elif isinstance(value, list | tuple):
+        for index, member in enumerate(value):
+            _refuse(member, f"{path}[{index}]", depth + 1)
+    else:
+        _refuse_scalar(value, path)
 
 
-def _scalar(value: object, path: str) -> None:
+def _refuse_scalar(value: object, path: str) -> None:
     if isinstance(value, int):
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
             raise NotJson(path, "integer beyond 2**53, which not every JSON reader keeps exact: send it as a string")
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise NotJson(path, f"{value} is not JSON")
-    elif not isinstance(value, str):
+    elif value is not None and not isinstance(value, str):
         raise NotJson(
             path,
             f"{type(value).__name__} is not JSON: declare a result or input type (dataclass, pydantic model) "
@@ -91,11 +109,8 @@ def _scalar(value: object, path: str) -> None:
         )
 
 
-def _bad_text(value: object, path: str) -> NotJson:
-    return _find_bad_text(value, path) or NotJson(path, "cannot be written as JSON")
-
-
-def _find_bad_text(value: object, path: str) -> NotJson | None:
+def _bad_text(value: object, path: str) -> NotJson | None:
+    """The first text that no store can keep."""
     if isinstance(value, str):
         if "\0" in value:
             return NotJson(path, "contains a NUL character")
@@ -103,11 +118,11 @@ def _find_bad_text(value: object, path: str) -> NotJson | None:
             return NotJson(path, "contains a lone surrogate, which is not a character")
     elif isinstance(value, dict):
         for key, member in value.items():
-            if problem := _find_bad_text(key, f"{path} (key)") or _find_bad_text(member, f"{path}.{key}"):
+            if problem := _bad_text(key, f"{path} (key)") or _bad_text(member, f"{path}.{key}"):
                 return problem
     elif isinstance(value, list | tuple):
         for index, member in enumerate(value):
-            if problem := _find_bad_text(member, f"{path}[{index}]"):
+            if problem := _bad_text(member, f"{path}[{index}]"):
                 return problem
     return None
 

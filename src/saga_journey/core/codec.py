@@ -1,4 +1,4 @@
-"""Events, commands and definitions <-> the text that stores keep. A value that is JSON already is framed, not encoded again.
+"""Events, commands and definitions <-> the text that stores keep. What is JSON already is framed, not encoded again.
 
 A journal row is a JSON list of `[name, {fields}]`, fields at their default left out. Names are for ever; when an event
 changes its shape it gets `name@2` and an entry in `UPCASTERS`, so that old rows still read.
@@ -7,7 +7,8 @@ changes its shape it gets `name@2` and an entry in `UPCASTERS`, so that old rows
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import fields
+from json.encoder import encode_basestring
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -23,25 +24,31 @@ UPCASTERS: dict[str, Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]] = {
 
 
 class _Wire:
-    """How one class is written: its name, and for each field whether it holds JSON text already."""
+    """How one class is written: its name, and for each field its default and whether it holds JSON text already."""
 
-    __slots__ = ("defaults", "kind", "name", "raw")
+    __slots__ = ("_fields", "_opening", "kind", "name", "raw")
 
     def __init__(self, kind: type, name: str) -> None:
         self.kind, self.name = kind, name
-        self.defaults: list[tuple[str, object]] = [(f.name, f.default) for f in fields(kind)]
         self.raw = frozenset(f.name for f in fields(kind) if "Json" in str(f.type))
+        self._fields = [(f.name, f.default, f.name in self.raw, f'"{f.name}":') for f in fields(kind)]
+        self._opening = f'["{name}",{{'
 
     def body(self, thing: object) -> str:
         """The fields as a JSON object."""
+        return "{" + self._members(thing) + "}"
+
+    def framed(self, thing: object) -> str:
+        """`[name, {fields}]`."""
+        return self._opening + self._members(thing) + "}]"
+
+    def _members(self, thing: object) -> str:
         parts = []
-        for name, default in self.defaults:
+        for name, default, raw, label in self._fields:
             value = getattr(thing, name)
-            if value == default and default is not MISSING:
-                continue
-            text = value if name in self.raw else _text(value)
-            parts.append(f'"{name}":{text}')
-        return "{" + ",".join(parts) + "}"
+            if value is not default:  # defaults are None, False or (), of which there is one each
+                parts.append(label + (value if raw else _text(value)))
+        return ",".join(parts)
 
     def build(self, said: dict[str, Any]) -> Any:
         for name in self.raw & said.keys():
@@ -54,11 +61,14 @@ class _Wire:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, Because):
-        value = {k: v for k, v in asdict(value).items() if v is not None}
+    if type(value) is str:
+        return encode_basestring(value)
+    if type(value) is Because:
+        return _BECAUSE.body(value)
     return to_json(value).decode()
 
 
+_BECAUSE = _Wire(Because, "because")
 _EVENTS = {kind: _Wire(kind, name) for kind, name in WIRE_NAMES.items()}
 _EVENTS_BY_NAME = {wire.name: wire for wire in _EVENTS.values()}
 _COMMANDS = {kind: _Wire(kind, name) for kind, name in COMMAND_NAMES.items()}
@@ -67,12 +77,7 @@ _COMMANDS_BY_NAME = {wire.name: wire for wire in _COMMANDS.values()}
 
 def encode_turn(turn: Sequence[Event]) -> str:
     """A turn's events as one journal row."""
-    return "[" + ",".join([_framed(event) for event in turn]) + "]"
-
-
-def _framed(event: Event) -> str:
-    wire = _EVENTS[type(event)]
-    return f'["{wire.name}",{wire.body(event)}]'
+    return "[" + ",".join([_EVENTS[type(event)].framed(event) for event in turn]) + "]"
 
 
 def decode_turn(row: str) -> list[Event]:

@@ -15,7 +15,7 @@ from saga_journey.core.events import AttentionKind, Because, Fact, Op
 # --- what an attempt gave ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is built for every call, and freezing doubles its cost
 class Ok:
     result: Json | None = None
 
@@ -60,7 +60,7 @@ class Uncallable:
 Answered = Ok | No | StillWorking | Unknown | TurnedAway | Uncallable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # likewise
 class Report:
     """What one attempt gave. `milestone` is its index; only the current attempt number may report."""
 
@@ -70,7 +70,7 @@ class Report:
     outcome: Answered
 
 
-# --- what the engine notices -------------------------------------------------------------------------------------------
+# --- what the engine notices ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class HandlersBack:
     """A worker opened that has every handler of this definition."""
 
 
-# --- what people and other systems say ---------------------------------------------------------------------------------
+# --- what people and other systems say --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

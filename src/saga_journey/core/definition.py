@@ -87,6 +87,8 @@ class JourneyDefinition:
     hash: str = field(init=False, compare=False, repr=False, default="")
     index: Mapping[str, int] = field(init=False, compare=False, repr=False, default_factory=dict)
     pivot: int | None = field(init=False, compare=False, repr=False, default=None)
+    has_clocks: bool = field(init=False, compare=False, repr=False, default=False)
+    """Something of it is bounded by the clock beyond the timeout of a call."""
 
     def __post_init__(self) -> None:
         if found := problems(self):
@@ -94,6 +96,8 @@ class JourneyDefinition:
         set_once = object.__setattr__
         set_once(self, "index", {m.id: i for i, m in enumerate(self.milestones)})
         set_once(self, "pivot", next((i for i, m in enumerate(self.milestones) if m.pivot), None))
+        clocks = any(m.within is not None or m.kind == "external" for m in self.milestones)
+        set_once(self, "has_clocks", self.deadline is not None or clocks)
         digest = hashlib.sha256(encode(plain(self)).encode()).hexdigest()
         set_once(self, "hash", digest[:32])
 
@@ -108,7 +112,7 @@ def plain(definition: JourneyDefinition) -> dict[str, Any]:
     return {
         "name": definition.name,
         "version": definition.version,
-        **_set_fields(definition, skip=("name", "version", "milestones", "hash", "index", "pivot")),
+        **_set_fields(definition, skip=("name", "version", "milestones", "hash", "index", "pivot", "has_clocks")),
         "milestones": [_plain_milestone(m) for m in definition.milestones],
     }
 
@@ -146,7 +150,9 @@ def problems(definition: JourneyDefinition) -> list[str]:
         seen.add(m.id)
         found += _milestone_problems(m)
         if pivot and m.undo is not None:
-            found.append(f"milestone {m.id!r} declares undo {m.undo!r} after the pivot {pivot!r}: there is no way back there")
+            found.append(
+                f"milestone {m.id!r} declares undo {m.undo!r} after the pivot {pivot!r}: there is no way back there"
+            )
         if m.pivot and pivot:
             found.append(f"milestones {pivot!r} and {m.id!r} are both the pivot: a journey has one point of no return")
         pivot = m.id if m.pivot else pivot

@@ -1,4 +1,4 @@
-"""The second door: a journey definition out of a request (HTTP, CLI, templates, tools), all its problems in one error."""
+"""The second door: a journey definition out of a request (HTTP, CLI, templates), all its problems in one error."""
 
 from __future__ import annotations
 
@@ -216,7 +216,9 @@ def _in_order(milestones: list[MilestoneRequest], found: list[str]) -> list[Mile
     following = {m.id: m.next_steps for m in milestones if m.next_steps}
     before = len(found)
     for name, steps in following.items():
-        found += [f"milestone {name!r} goes on to {step!r}, which does not exist" for step in steps if step not in by_id]
+        found += [
+            f"milestone {name!r} goes on to {step!r}, which does not exist" for step in steps if step not in by_id
+        ]
         if len(steps) > 1:
             found.append(f"milestone {name!r} has {len(steps)} next steps: a journey is a line, so there is one")
     if not following or len(found) > before or len(by_id) < len(milestones):
@@ -244,6 +246,6 @@ def _line(
 
 
 def did_you_mean(name: object, known: Collection[str]) -> str:
-    """" (did you mean 'x'?)", or nothing when no known name comes near."""
+    """ " (did you mean 'x'?)", or nothing when no known name comes near."""
     close = difflib.get_close_matches(str(name), known, 1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,7 +1,7 @@
 """The fold: what each event does to a state. `evolve` is the one place where a state comes from.
 
-It folds the events of a turn in order into a copy, and then opens the intents that follow from where the run now stands;
-so loading a run is `evolve` over its journal rows, and nothing else.
+It folds the events of a turn in order into a copy, and then opens the intents that follow from where the run now
+stands; so loading a run is `evolve` over its journal rows, and nothing else.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from saga_journey.core.state import (
     UndoStatus,
 )
 from saga_journey.core.walk import open_intents
+
 
 def evolve(state: RunState, turn: Sequence[Event], at: float) -> RunState:
     """The state after one turn. `at` is the time of the turn; the given state stays as it is."""
@@ -135,7 +136,7 @@ def _attempt_working(state: RunState, e: ev.AttemptWorking) -> None:
 
 def _attempt_withdrawn(state: RunState, e: ev.AttemptWithdrawn) -> None:
     index = state.definition.index[e.milestone]
-    if state.calls(index).number > 1 or state.milestones[index].doubt and e.op == DO:
+    if state.calls(index).number > 1 or (state.milestones[index].doubt and e.op == DO):
         return  # it was called before: the intent stays, and is performed when nothing blocks the run any more
     m = state.change(index)
     if e.op == DO:

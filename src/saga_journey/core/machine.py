@@ -28,7 +28,7 @@ from saga_journey.errors import Rejected
 
 @dataclass(slots=True)
 class Turn:
-    """What one turn decided: its events, the state they lead to, and an answer for each command (None: no answer due)."""
+    """What one turn decided: its events, the state they lead to, an answer for each command (None: none is due)."""
 
     events: list[Event]
     state: RunState
@@ -49,19 +49,31 @@ def decide(state: RunState, arrived: Sequence[Command], now: float, calling: Col
     now = max(now, state.at)
     after = state.copy()
     events: list[Event] = []
-    answers: list[Answer | None] = []
-    ordered = arrived if len(arrived) == 1 else sorted(arrived, key=_precedence)
-    given: dict[int, Answer | None] = {}
-    for command in ordered:
-        still_calling = [i for i in calling if not _reported(ordered, i)] if calling else calling
-        given[id(command)] = _take(after, command, now, still_calling, events)
-    answers = [given[id(command)] for command in arrived]
+    if len(arrived) == 1:
+        answers = [_take(after, arrived[0], now, calling, events)]
+    else:
+        answers = _take_all(after, arrived, now, calling, events)
     open_intents(after)
+    if not after.open:
+        _conclude(after, now, events)
     return Turn(events, after, answers)
 
 
-def _reported(arrived: Sequence[Command], index: int) -> bool:
-    return any(isinstance(c, cmd.Report) and c.milestone == index for c in arrived)
+def _take_all(
+    state: RunState, arrived: Sequence[Command], now: float, calling: Collection[int], events: list[Event]
+) -> list[Answer | None]:
+    """Several commands in one turn, each on the state that the ones before it left."""
+    answers: list[Answer | None] = [None] * len(arrived)
+    calling = [i for i in calling if not any(_reports(command, i) for command in arrived)]
+    for place in sorted(range(len(arrived)), key=lambda place: _precedence(arrived[place])):
+        answers[place] = _take(state, arrived[place], now, calling, events)
+        if not state.open:
+            _conclude(state, now, events)
+    return answers
+
+
+def _reports(command: Command, index: int) -> bool:
+    return isinstance(command, cmd.Report) and command.milestone == index
 
 
 def _precedence(command: Command) -> int:
@@ -75,18 +87,15 @@ def _take(
     state: RunState, command: Command, now: float, calling: Collection[int], events: list[Event]
 ) -> Answer | None:
     """Decides one command on the state so far, folds what follows into it, and says what the answer is."""
-    internal = type(command) in _ORDER or type(command) is cmd.HandlersBack
+    kind = type(command)
     try:
-        new = _DECISIONS[type(command)](state, command, now, calling)
+        new = _DECISIONS[kind](state, command, now, calling)
     except Rejected as rejection:
         return Answer(False, rejection.code, rejection.detail)
     for event in new:
         fold(state, event, now)
     events += new
-    for event in _conclusion(state):
-        fold(state, event, now)
-        events.append(event)
-    return None if internal else _answer(state, new)
+    return None if kind in _ORDER or kind is cmd.HandlersBack else _answer(state, new)
 
 
 def _answer(state: RunState, new: Sequence[Event]) -> Answer:
@@ -97,9 +106,15 @@ def _answer(state: RunState, new: Sequence[Event]) -> Answer:
     return APPLIED
 
 
-def _conclusion(state: RunState) -> list[Event]:
+def _conclude(state: RunState, now: float, events: list[Event]) -> None:
     """The final row, when the walk has come to its end."""
-    if state.open or state.final is not None or state.attention:
+    for event in _conclusion(state):
+        fold(state, event, now)
+        events.append(event)
+
+
+def _conclusion(state: RunState) -> list[Event]:
+    if state.final is not None or state.attention:
         return []
     if state.direction == DO:
         if state.stop is not None and state.definition.kind == "structured":

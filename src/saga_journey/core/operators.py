@@ -6,10 +6,9 @@ from collections.abc import Collection
 
 from saga_journey.core import commands as cmd
 from saga_journey.core import events as ev
-from saga_journey.core.events import DO, UNDO, Event, Op
+from saga_journey.core.events import DO, UNDO, Event
 from saga_journey.core.reports import completed, gave_up, refused
 from saga_journey.core.state import (
-    COMPLETED,
     PENDING,
     RUNNING,
     WAITING,
@@ -233,9 +232,7 @@ def standing(state: RunState) -> tuple[str, ...]:
     """The milestones whose effects may still stand and that have an undo."""
     finished = (UndoStatus.DONE, UndoStatus.MANUAL)
     return tuple(
-        _name(state, i)
-        for i, m in enumerate(state.milestones)
-        if owes_undo(state, i) and m.undo_status not in finished
+        _name(state, i) for i, m in enumerate(state.milestones) if owes_undo(state, i) and m.undo_status not in finished
     )
 
 

@@ -10,7 +10,7 @@ from saga_journey.core import events as ev
 from saga_journey.core.canonical import Json
 from saga_journey.core.definition import Milestone, Retry
 from saga_journey.core.events import DO, UNDO, Event, Op
-from saga_journey.core.state import RUNNING, RunState
+from saga_journey.core.state import RunState
 from saga_journey.core.stopping import after_failure
 from saga_journey.core.timers import WORKING_AT_MOST, bound_of
 
@@ -21,9 +21,10 @@ LONGEST_ASK = 3600.0
 def on_report(state: RunState, report: cmd.Report, now: float, calling: Collection[int]) -> list[Event]:
     """Only the current attempt of an open milestone may report; what comes later changes nothing (SEMANTICS 11)."""
     index = report.milestone
-    if state.final is not None or not state.expects(index, report.attempt) or state.op_of(index) != report.op:
+    if not state.expects(index, report.op, report.attempt):
         return []
-    calling = [i for i in calling if i != index]
+    if calling:
+        calling = [i for i in calling if i != index]
     spec = state.definition.milestones[index]
     if report.op == DO:
         return _action_ended(state, index, spec, report.outcome, now, calling)
@@ -34,12 +35,10 @@ def _action_ended(
     state: RunState, index: int, spec: Milestone, outcome: cmd.Answered, now: float, calling: Collection[int]
 ) -> list[Event]:
     match outcome:
-        case cmd.Ok(result):
-            if spec.kind == "external" and state.milestones[index].status is RUNNING and state.direction == DO:
-                return [ev.MilestoneWaiting(spec.id)]
+        case cmd.Ok():
             if spec.kind == "external":
-                return after_failure(state, index, ev.MilestoneGaveUp(spec.id, "stopped before it was answered"), calling)
-            return completed(state, index, result)
+                return _requested(state, index, spec, calling)
+            return completed(state, index, outcome.result)
         case cmd.No(reason):
             return refused(state, index, reason, calling)
         case cmd.StillWorking(retry_in):
@@ -52,6 +51,13 @@ def _action_ended(
             return _uncallable(spec, DO, kind, detail)
 
 
+def _requested(state: RunState, index: int, spec: Milestone, calling: Collection[int]) -> list[Event]:
+    """The request of an external milestone was answered; what counts is still to come, unless the run has turned."""
+    if state.direction == DO:
+        return [ev.MilestoneWaiting(spec.id)]
+    return after_failure(state, index, ev.MilestoneGaveUp(spec.id, "stopped before it was answered"), calling)
+
+
 def completed(state: RunState, index: int, result: Json | None, who: str | None = None) -> list[Event]:
     """The action ended ok; a stop that waited for this pivot comes too late."""
     spec = state.definition.milestones[index]
@@ -61,9 +67,7 @@ def completed(state: RunState, index: int, result: Json | None, who: str | None 
     return events
 
 
-def refused(
-    state: RunState, index: int, reason: str, calling: Collection[int], who: str | None = None
-) -> list[Event]:
+def refused(state: RunState, index: int, reason: str, calling: Collection[int], who: str | None = None) -> list[Event]:
     """A no ends the milestone. It is clean only when no earlier attempt is in doubt (SEMANTICS 1)."""
     name = state.definition.milestones[index].id
     if state.milestones[index].doubt:

@@ -228,9 +228,14 @@ class RunState:
         m = self.milestones[index]
         return m.status is WAITING and not m.asking
 
-    def expects(self, index: int, attempt: int) -> bool:
-        """May attempt number `attempt` of this milestone still report?"""
-        return index in self.open and self.calls(index).number == attempt
+    def expects(self, index: int, op: Op, attempt: int) -> bool:
+        """May that attempt still report? Only the current one of an open milestone may."""
+        if index not in self.open:
+            return False
+        m = self.milestones[index]
+        undoing = m.undo_status is UndoStatus.RUNNING
+        calls = m.undo if undoing else m.do
+        return calls is not None and calls.number == attempt and undoing == (op == UNDO)
 
     def input_of(self, index: int) -> Json:
         """The revision of the input that this milestone sees."""
@@ -253,7 +258,7 @@ class RunState:
         return m.undo
 
     def close(self, index: int) -> None:
-        self.open = tuple([i for i in self.open if i != index])
+        self.open = () if self.open == (index,) else tuple([i for i in self.open if i != index])
 
     def clear_attention(self, milestone: str | None) -> None:
         self.attention = tuple([a for a in self.attention if a.milestone != milestone])

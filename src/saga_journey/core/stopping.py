@@ -79,7 +79,7 @@ def after_failure(state: RunState, index: int, ended: Event, calling: Collection
 def in_doubt(state: RunState, index: int) -> bool:
     """Nobody knows whether this milestone's action had an effect."""
     m = state.milestones[index]
-    return m.doubt and m.status not in (COMPLETED, REFUSED) or m.status is UNKNOWN
+    return (m.doubt and m.status not in (COMPLETED, REFUSED)) or m.status is UNKNOWN
 
 
 def _pivot_name(state: RunState) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from saga_journey.core import events as ev
-from saga_journey.core.events import DO, UNDO, Because, Event
+from saga_journey.core.events import UNDO, Because, Event
 from saga_journey.core.state import RunState
 from saga_journey.core.stopping import after_failure, stop
 from saga_journey.errors import Rejected
@@ -50,6 +50,8 @@ def call_limit(state: RunState, index: int, now: float) -> float:
     spec = state.definition.milestones[index]
     if state.op_of(index) == UNDO:
         return spec.undo_timeout
+    if not state.definition.has_clocks and not state.milestones[index].asking:
+        return spec.timeout
     if spec.kind == "external":
         return min(spec.timeout, REQUEST_AT_MOST, bound_of(state, index) - now)
     return min(spec.timeout, max(bound_of(state, index) - now, 0.0))
@@ -90,9 +92,14 @@ def _deadline(state: RunState, calling: Collection[int]) -> list[Event]:
 
 
 def overdue(state: RunState, now: float) -> bool:
-    """Has some clock of this run struck already? Asked before each call, so it looks only where there are clocks."""
-    if state.definition.deadline is not None and (deadline := state.deadline_at) is not None and now >= deadline:
+    """Has some clock of this run struck already?"""
+    if (deadline := state.deadline_at) is not None and now >= deadline:
         return True
     if state.direction == UNDO:
         return False
     return any(now >= bound_of(state, index) for index in state.open if not state.blocked(index))
+
+
+def has_clocks(state: RunState, index: int) -> bool:
+    """Could some clock beyond the timeout of a call strike while this milestone is open?"""
+    return state.definition.has_clocks or state.milestones[index].asking

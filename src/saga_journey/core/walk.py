@@ -18,6 +18,7 @@ from saga_journey.core.state import (
     UNKNOWN,
     WAITING,
     Calls,
+    MilestoneState,
     RunState,
     UndoStatus,
 )
@@ -81,13 +82,12 @@ def open_intents(state: RunState) -> None:
 def _start_action(state: RunState, index: int | None) -> None:
     if index is None:
         return
-    m = state.change(index)
-    spec = state.definition.milestones[index]
-    m.status = WAITING if spec.action is None else RUNNING
+    m = state.milestones[index] = MilestoneState()
+    m.status = WAITING if state.definition.milestones[index].action is None else RUNNING
     m.order = state.seq
     m.revision = len(state.inputs)
     m.do = Calls(state.seq, state.at)
-    state.open = (*state.open, index)
+    state.open += (index,)
 
 
 def _start_undo(state: RunState, index: int | None) -> None:
@@ -96,7 +96,17 @@ def _start_undo(state: RunState, index: int | None) -> None:
     m = state.change(index)
     m.undo_status = UndoStatus.RUNNING
     m.undo = Calls(state.seq, state.at)
-    state.open = (*state.open, index)
+    state.open += (index,)
+
+
+def next_call(state: RunState) -> int | None:
+    """The milestone whose handler is to be called next; None while there is nothing to call."""
+    if state.final is not None or state.paused_at is not None:
+        return None
+    for index in state.open:
+        if not state.waits_outside(index) and not (state.attention and state.blocked(index)):
+            return index
+    return None
 
 
 def intents(state: RunState) -> list[Intent]:

@@ -43,22 +43,39 @@ class Context(Generic[I]):
     the participant. Inside an undo, `action_key` is the key its action used.
     """
 
-    __slots__ = ("_call", "_curator", "_input", "attempt", "deadline", "fence", "milestone_id", "saga_id", "tenant")
+    __slots__ = ("_call", "_curator", "_input")
 
     def __init__(self, call: Call, curator: Curator, input: Any) -> None:
-        state = call.state
         self._call = call
         self._curator = curator
         self._input = input
-        self.saga_id: str = state.saga_id
-        self.milestone_id: str = state.definition.milestones[call.milestone].id
-        self.attempt: int = call.attempt
+
+    @property
+    def saga_id(self) -> str:
+        return self._call.state.saga_id
+
+    @property
+    def milestone_id(self) -> str:
+        return self._call.state.definition.milestones[self._call.milestone].id
+
+    @property
+    def attempt(self) -> int:
         """Counts from 1; a repeated attempt carries the same idempotency key."""
-        self.fence: int = call.fence
+        return self._call.attempt
+
+    @property
+    def fence(self) -> int:
         """Grows with every call of the saga; a participant may refuse a smaller one."""
-        self.deadline: float = call.deadline
+        return self._call.fence
+
+    @property
+    def deadline(self) -> float:
         """When the engine stops waiting for this call: seconds since the epoch, store time."""
-        self.tenant: str = call.tenant
+        return self._call.deadline
+
+    @property
+    def tenant(self) -> str:
+        return self._call.tenant
 
     @property
     def input(self) -> I:
@@ -150,7 +167,8 @@ class Context(Generic[I]):
 
     def emit(self, event_type: str, data: Any) -> None:
         """An event for the outside, published only if this attempt ends ok; `data` must be JSON (else NotJson)."""
-        self._call.emitted.append((event_type, encode(data, f"event {event_type!r}")))
+        item = (event_type, encode(data, f"event {event_type!r}"))
+        self._call.emitted = [*(self._call.emitted or ()), item]
 
 
 def call_key(state: RunState, milestone: int, op: Op) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any
 
 from saga_journey.core.canonical import Json, printable
@@ -15,7 +16,7 @@ from saga_journey.errors import InvalidInput, Misconfigured, NotJson, Refused, W
 from saga_journey.handlers.context import NOT_READ, Context, read_result
 from saga_journey.handlers.curator import Curator, Handler
 from saga_journey.handlers.threads import HandlerThreads
-from saga_journey.handlers.types import CannotDecode
+from saga_journey.handlers.types import CannotDecode, Shape
 from saga_journey.ports import Call
 
 
@@ -24,6 +25,7 @@ class LocalInvoker:
 
     def __init__(self, curator: Curator) -> None:
         self._curator = curator
+        self._bound: dict[tuple[str, int, str], _Bound] = {}
         self._threads = {"do": HandlerThreads("saga-action"), "undo": HandlerThreads("saga-undo")}
 
     def missing(self, definition: JourneyDefinition) -> tuple[str, ...]:
@@ -55,27 +57,38 @@ class LocalInvoker:
         return None
 
     def prepare(self, call: Call) -> Awaitable[Answered] | Uncallable:
-        spec = call.state.definition.milestones[call.milestone]
-        name = spec.action if call.op == DO else spec.undo
-        handler = self._curator.get(name or "")
-        if handler is None:
-            return Uncallable("handler_missing", f"no handler {name!r} is registered in this process")
-        call.stoppable = handler.is_async
+        bound = self._bound.get((call.state.definition.hash, call.milestone, call.op)) or self._bind(call)
+        if bound is None:
+            return Uncallable("handler_missing", f"{_handler_of(call)!r} is not registered in this process")
+        call.stoppable = bound.handler.is_async
         try:
-            arguments = self._arguments(call, handler)
+            return self._call(bound.handler, call, self._arguments(call, bound))
         except CannotDecode as error:
             return Uncallable("cannot_decode", str(error))
-        return self._call(handler, call, arguments)
 
-    def _arguments(self, call: Call, handler: Handler) -> tuple[Any, ...]:
-        state = call.state
-        shape = self._curator.input_shape(state.definition, handler)
-        given = NOT_READ if shape.is_plain else shape.load(state.input_of(call.milestone), "the stored input")
+    def _bind(self, call: Call) -> _Bound | None:
+        """What a call of this milestone needs, looked up once."""
+        definition = call.state.definition
+        handler = self._curator.get(_handler_of(call) or "")
+        if handler is None:
+            return None
+        bound = _Bound(
+            handler,
+            self._curator.input_shape(definition, handler),
+            self._curator.result_shape(definition, call.milestone),
+        )
+        self._bound[definition.hash, call.milestone, call.op] = bound
+        return bound
+
+    def _arguments(self, call: Call, bound: _Bound) -> tuple[Any, ...]:
+        state, given = call.state, NOT_READ
+        if not bound.input.is_plain:  # plain JSON always reads: the handler does it when it asks
+            given = bound.input.load(state.input_of(call.milestone), "the stored input")
         context: Context[Any] = Context(call, self._curator, given)
         if call.op == DO:
             return (context,)
-        known = state.milestones[call.milestone].result is not None
-        return (context, read_result(state, call.milestone, self._curator) if known else None)
+        result = state.milestones[call.milestone].result
+        return (context, None if result is None else bound.result.load(result, "the stored result"))
 
     async def _call(self, handler: Handler, call: Call, arguments: tuple[Any, ...]) -> Answered:
         try:
@@ -91,7 +104,22 @@ class LocalInvoker:
             return TurnedAway(printable(away.reason))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - this is where every surprise becomes "unknown"
             return Unknown(describe_error(error))
-        return _recorded(handler, value) if call.op == DO else Ok(None)
+        return _recorded(handler, value) if call.op == DO else _DONE
+
+
+@dataclass(slots=True)
+class _Bound:
+    handler: Handler
+    input: Shape
+    result: Shape
+
+
+_DONE = Ok()
+
+
+def _handler_of(call: Call) -> str | None:
+    spec = call.state.definition.milestones[call.milestone]
+    return spec.action if call.op == DO else spec.undo
 
 
 def _recorded(handler: Handler, value: object) -> Answered:
@@ -99,7 +127,9 @@ def _recorded(handler: Handler, value: object) -> Answered:
     try:
         return Ok(handler.result.dump_result(value, "result"))
     except (InvalidInput, NotJson) as error:
-        return Unknown(f"{handler.name} was called, but its result cannot be recorded: {printable(str(error))}", exhausted=True)
+        return Unknown(
+            f"{handler.name} was called, but its result cannot be recorded: {printable(str(error))}", exhausted=True
+        )
 
 
 def describe_error(error: BaseException) -> str:

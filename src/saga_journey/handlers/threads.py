@@ -1,7 +1,7 @@
 """Threads for plain `def` handlers. Actions and undos have their own, so abandoned actions cannot starve undos.
 
-A handler that runs past its timeout cannot be stopped, only left behind; so the threads are daemons, and a stuck handler
-never keeps the process from ending.
+A handler that runs past its timeout cannot be stopped, only left behind; so the threads are daemons, and a stuck
+handler never keeps the process from ending.
 """
 
 from __future__ import annotations

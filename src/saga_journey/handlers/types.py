@@ -108,11 +108,15 @@ def _resolve(fn: Callable[..., Any], name: str) -> Any:
     try:
         return get_type_hints(alone, getattr(plain, "__globals__", {}), _closure(plain)).get(name, UNDECLARED)
     except NameError as error:
-        raise TypeError(f"its annotation {annotations[name]!r} does not resolve ({error}): define it at module level") from None
+        raise TypeError(
+            f"its annotation {annotations[name]!r} does not resolve ({error}): define it at module level"
+        ) from None
 
 
 def _closure(fn: Any) -> dict[str, Any]:
-    cells = zip(getattr(fn, "__code__", SimpleNamespace(co_freevars=())).co_freevars, fn.__closure__ or (), strict=False)
+    cells = zip(
+        getattr(fn, "__code__", SimpleNamespace(co_freevars=())).co_freevars, fn.__closure__ or (), strict=False
+    )
     found = {}
     for name, cell in cells:
         try:

@@ -1,6 +1,6 @@
 """Plain numbered migrations: `migrations/0001_initial.sql`, `0002_….sql`, applied in order, each in one transaction.
 
-A database remembers which it has, with a checksum of each. A database from a newer version is refused, never guessed at.
+A database remembers which it has, with a checksum of each; one from a newer version is refused, never guessed at.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from saga_journey.errors import SchemaTooNew, StoreError
 
 _TABLE = (
     "create table if not exists migration "
-    "(number integer primary key, name text not null, checksum text not null, applied_at text not null default current_timestamp)"
+    "(number integer primary key, name text not null, checksum text not null, "
+    "applied_at text not null default current_timestamp)"
 )
 
 
@@ -33,7 +34,8 @@ def known_migrations(package: str) -> list[Migration]:
     """The migrations that this version brings, in order."""
     files = sorted(f for f in (p.name for p in resources.files(package).iterdir()) if f.endswith(".sql"))
     return [
-        Migration(int(name[:4]), name[5:-4], resources.files(package).joinpath(name).read_text("utf-8")) for name in files
+        Migration(int(name[:4]), name[5:-4], resources.files(package).joinpath(name).read_text("utf-8"))
+        for name in files
     ]
 
 
@@ -46,7 +48,7 @@ def applied(db: sqlite3.Connection) -> list[tuple[int, str, str, str]]:
 
 
 def pending(db: sqlite3.Connection, package: str) -> list[Migration]:
-    """What is still to be applied. Raises SchemaTooNew for a database from the future, StoreError for a changed past."""
+    """What is still to be applied. Raises SchemaTooNew for a database from the future."""
     known = {m.number: m for m in known_migrations(package)}
     done = applied(db)
     for number, name, checksum, _ in done:
@@ -56,7 +58,9 @@ def pending(db: sqlite3.Connection, package: str) -> list[Migration]:
                 "upgrade saga-journey, or open another file"
             )
         if known[number].checksum != checksum:
-            raise StoreError(f"migration {number:04d} ({name}) was applied with another content: restore the package's file")
+            raise StoreError(
+                f"migration {number:04d} ({name}) was applied with another content: restore the package's file"
+            )
     return [m for number, m in sorted(known.items()) if number not in {row[0] for row in done}]
 
 

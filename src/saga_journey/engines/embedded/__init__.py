@@ -1,10 +1,10 @@
 """The engine inside the user's own process: turns, calls, and a scheduler over a store.
 
-    owned.py      a run while this process owns it
-    turn.py       one turn: what arrived -> decide -> commit -> told. Every crash window is there
-    calls.py      one attempt under a time limit, and what is left of it when it does not end
-    scheduler.py  which runs this process owns: claims, due timers, limits, release
-    engine.py     the parts together: start, command, wait, stop
+owned.py      a run while this process owns it
+turn.py       one turn: what arrived -> decide -> commit -> told. Every crash window is there
+calls.py      one attempt under a time limit, and what is left of it when it does not end
+scheduler.py  which runs this process owns: claims, due timers, limits, release
+engine.py     the parts together: start, command, wait, stop
 """
 
 from saga_journey.engines.embedded.engine import EmbeddedEngine

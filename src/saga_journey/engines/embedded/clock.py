@@ -5,7 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from saga_journey.ports import Timer
+from saga_journey.ports import Clock, Timer
+
+
+async def pass_until(clock: Clock, when: float) -> None:
+    """Returns at `when`, on the clock's own time."""
+    struck: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def strike() -> None:
+        if not struck.done():
+            struck.set_result(None)
+
+    timer = clock.call_at(when, strike)
+    try:
+        await struck
+    finally:
+        timer.cancel()
 
 
 class LoopClock:

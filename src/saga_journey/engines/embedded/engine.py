@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from saga_journey.config import Settings
 from saga_journey.core.codec import encode_command, encode_turn
-from saga_journey.core.commands import Answer, Answered, External, Report, TimePassed
+from saga_journey.core.commands import Answer, Answered, External, Report, TimePassed, Uncallable, Unknown
 from saga_journey.core.events import Event
 from saga_journey.core.machine import Turn
 from saga_journey.core.state import RunState
-from saga_journey.core.timers import call_limit, next_due, overdue
-from saga_journey.core.walk import Intent, intents
-from saga_journey.engines.embedded.calls import Calls
+from saga_journey.core.timers import call_limit, has_clocks, next_due, overdue
+from saga_journey.core.walk import next_call
+from saga_journey.engines.embedded.calls import LiveCalls
+from saga_journey.engines.embedded.clock import pass_until
 from saga_journey.engines.embedded.outgoing import outbox_rows
 from saga_journey.engines.embedded.owned import Arrival, OwnedRun
 from saga_journey.engines.embedded.scheduler import Scheduler
@@ -49,7 +50,14 @@ class EmbeddedEngine:
     """Moves runs inside this process (`ports.Engine`). With `working=False` it only starts, asks and commands."""
 
     def __init__(
-        self, store: Store, clock: Clock, invoker: Invoker, settings: Settings, *, publishing: bool, working: bool = True
+        self,
+        store: Store,
+        clock: Clock,
+        invoker: Invoker,
+        settings: Settings,
+        *,
+        publishing: bool,
+        working: bool = True,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -58,11 +66,11 @@ class EmbeddedEngine:
         self._working = working
         self._publishing = publishing
         self._observers: list[Observer] = []
-        self._calls = Calls(clock, settings.linger)
+        self._calls = LiveCalls(clock, settings.linger, left_behind=self._leave_behind, deadline=self._deadline_struck)
         self._turns = Turns(store, clock, invoker, publishing=publishing, told=self._told, observe=self._turn_seen)
         self._scheduler = Scheduler(store, clock, invoker, self._turns, settings, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watchers: dict[RunKey, list[asyncio.Future[RunState]]] = {}
+        self._watchers: dict[RunKey, list[asyncio.Future[RunState | None]]] = {}
         self._asked: dict[tuple[RunKey, str], asyncio.Future[Answer]] = {}
         self._others: asyncio.Future[None] | None = None
         self._closed = False
@@ -74,6 +82,7 @@ class EmbeddedEngine:
 
     def add_observer(self, observer: Observer) -> None:
         self._observers.append(observer)
+        self._turns.observed = True
 
     # --- starting ---
 
@@ -135,17 +144,11 @@ class EmbeddedEngine:
             if run.inbox:
                 await self._turns.take(run)
             while not run.gone:
-                if self._store.full:
-                    await self._store.has_room()  # no call of any kind while its result could not be written
-                due = next(iter(intents(run.state)), None)
+                index = next_call(run.state)
                 now = self._clock.now()
-                if due is None or self._turns.stopping:
-                    await self._turns.release(run)
-                elif overdue(run.state, now):
-                    await self._turns.take(run, Arrival(TimePassed()))
-                elif due.not_before > now:
-                    await self._sleep(run)
-                elif not await self._attempt(run, due, now):
+                if index is None or not self._may_call(run, index, now):
+                    await self._instead_of_calling(run, index, now)
+                elif not await self._attempt(run, index, now):
                     return  # left behind: another task drives the run now
         except asyncio.CancelledError:
             raise
@@ -153,50 +156,70 @@ class EmbeddedEngine:
             log.exception("%s: moving it failed; the next claim goes on from the journal", run.saga_id)
             await self._drop(run)
 
-    async def _attempt(self, run: OwnedRun, due: Intent, now: float) -> bool:
+    def _may_call(self, run: OwnedRun, index: int, now: float) -> bool:
+        state = run.state
+        if self._turns.stopping or self._store.full:
+            return False
+        return state.calls(index).not_before <= now and not (has_clocks(state, index) and overdue(state, now))
+
+    async def _instead_of_calling(self, run: OwnedRun, index: int | None, now: float) -> None:
+        if index is None or self._turns.stopping:
+            await self._turns.release(run)
+        elif self._store.full:
+            await self._store.has_room()  # no call of any kind while its result could not be written
+        elif has_clocks(run.state, index) and overdue(run.state, now):
+            await self._turns.take(run, Arrival(TimePassed()))
+        else:
+            await self._sleep(run)
+
+    async def _attempt(self, run: OwnedRun, index: int, now: float) -> bool:
         """Calls one handler and commits what came of it. False: the call was left behind and reports nothing."""
-        limit = call_limit(run.state, due.milestone, now)
-        call = Call(run.state, due.milestone, due.op, due.attempt, due.fence, run.tenant, now + limit)
+        state = run.state
+        op, calls = state.op_of(index), state.calls(index)
+        call = Call(state, index, op, calls.number, calls.fence, run.tenant, now + call_limit(state, index, now), now)
         prepared = run.uncallable or self._invoker.prepare(call)
-        if not isinstance(prepared, Awaitable):
-            await self._turns.take(run, Arrival(Report(due.milestone, due.op, due.attempt, prepared)))
+        if isinstance(prepared, Uncallable):
+            await self._turns.take(run, Arrival(Report(index, op, call.attempt, prepared)))
             return True
         if self._observers:
-            self._observe(self._starting(run, due, now))
-        run.calling = (due.milestone,)
-        ended = await self._calls.make(
-            prepared,
-            limit=limit,
-            stoppable=call.stoppable,
-            leave_behind=lambda outcome, late: self._leave_behind(run, due, call, outcome, now, late),
-            interrupt_at=run.state.deadline_at,
-            on_interrupt=lambda: self._interrupt(run),
-        )
-        if ended is None:
+            self._observe(_starting(run, call))
+        run.calling, run.deadline_at = (index,), state.deadline_at
+        self._calls.begin(run, call)
+        try:
+            outcome = await prepared
+        except asyncio.CancelledError:
+            outcome = _cancelled(call)
+        if call.cancelled:
+            asyncio.current_task().uncancel()  # type: ignore[union-attr]
+        if not self._calls.end(run, call):
             return False
-        await self._report(run, due, call, ended[0], now, ended[1])
+        await self._turns.take(run, self._arrival(run, call, outcome))
         return True
 
-    async def _report(self, run: OwnedRun, due: Intent, call: Call, outcome: Answered, began: float, late: float) -> None:
+    def _arrival(self, run: OwnedRun, call: Call, outcome: Answered) -> Arrival:
+        """What came of a call, as the next command of its run."""
         run.calling = ()
+        if call.over_time:
+            outcome = Unknown(f"no answer within {call.deadline - call.began:g} s")
         if self._observers:
-            self._observe(self._ended(run, due, outcome, began, late))
-        report = Report(due.milestone, due.op, due.attempt, outcome)
-        await self._turns.take(run, Arrival(report, None, tuple(call.emitted), due.fence))
+            self._observe(_ended(run, call, outcome, self._clock.now()))
+        return Arrival(Report(call.milestone, call.op, call.attempt, outcome), None, call.emitted, call.fence)
 
-    def _leave_behind(self, run: OwnedRun, due: Intent, call: Call, outcome: Answered, began: float, late: float) -> None:
-        name = run.state.definition.milestones[due.milestone].id
-        log.warning("%s: %s of %s still runs %.0f s past its limit; going on without it", run.saga_id, due.op, name, late)
+    def _leave_behind(self, run: OwnedRun, call: Call) -> None:
+        name, late = run.state.definition.milestones[call.milestone].id, self._clock.now() - call.deadline
+        log.warning(
+            "%s: %s of %s still runs %.0f s past its limit; going on without it", run.saga_id, call.op, name, late
+        )
 
         async def go_on() -> None:
-            await self._report(run, due, call, outcome, began, late)
+            await self._turns.take(run, self._arrival(run, call, Unknown("left behind")))
             await self._drive(run)
 
         run.task = self._background(go_on())
 
-    def _interrupt(self, run: OwnedRun) -> None:
+    def _deadline_struck(self, run: OwnedRun) -> None:
         """The run's deadline struck during a call: it is decided now, the call ends by itself."""
-        self._background(self._turns.take(run, Arrival(TimePassed())))
+        _ = self._background(self._turns.take(run, Arrival(TimePassed())))
 
     async def _sleep(self, run: OwnedRun) -> None:
         """Until the next attempt is due, or something else arrives for the run."""
@@ -222,14 +245,15 @@ class EmbeddedEngine:
                 asked.set_result(answer)
         if run.gone:
             self._scheduler.released(run, write)
-            if is_settled(run.state.status) or write.events is not None:
+            if run.key in self._watchers:
                 self._tell_watchers(run)
 
     def _tell_watchers(self, run: OwnedRun) -> None:
-        if run.key in self._watchers and is_settled(run.state.status):
-            for watcher in self._watchers.pop(run.key):
-                if not watcher.done():
-                    watcher.set_result(run.state)
+        """The outcome, if there is one; else that this process moves the run no longer (None)."""
+        told = run.state if is_settled(run.state.status) else None
+        for watcher in self._watchers.pop(run.key):
+            if not watcher.done():
+                watcher.set_result(told)
 
     # --- asking and commanding ---
 
@@ -251,13 +275,13 @@ class EmbeddedEngine:
         finally:
             self._asked.pop((key, command_id), None)
 
-    def watch(self, key: RunKey) -> asyncio.Future[RunState]:
+    def watch(self, key: RunKey) -> asyncio.Future[RunState | None]:
         """The future of the run's next settled state, as far as this process moves it."""
-        watcher: asyncio.Future[RunState] = asyncio.get_running_loop().create_future()
+        watcher: asyncio.Future[RunState | None] = asyncio.get_running_loop().create_future()
         self._watchers.setdefault(key, []).append(watcher)
         return watcher
 
-    def unwatch(self, key: RunKey, watcher: asyncio.Future[RunState]) -> None:
+    def unwatch(self, key: RunKey, watcher: asyncio.Future[RunState | None]) -> None:
         waiting = self._watchers.get(key)
         if waiting is not None and watcher in waiting:
             waiting.remove(watcher)
@@ -283,22 +307,8 @@ class EmbeddedEngine:
     # --- being watched ---
 
     def _turn_seen(self, run: OwnedRun, events: Sequence[Event]) -> None:
-        if self._observers:
-            s = run.state
-            seen = TurnCommitted(run.saga_id, run.tenant, s.definition.name, tuple(events), s.status, s.seq, s.at)
-            self._observe(seen)
-
-    def _starting(self, run: OwnedRun, due: Intent, at: float) -> AttemptStarting:
-        definition = run.state.definition
-        milestone = definition.milestones[due.milestone].id
-        return AttemptStarting(run.saga_id, run.tenant, definition.name, milestone, due.op, due.attempt, at)
-
-    def _ended(self, run: OwnedRun, due: Intent, outcome: Answered, began: float, late: float) -> AttemptEnded:
-        definition, now = run.state.definition, self._clock.now()
-        milestone = definition.milestones[due.milestone].id
-        return AttemptEnded(
-            run.saga_id, run.tenant, definition.name, milestone, due.op, due.attempt, now, now - began, outcome, late
-        )
+        s = run.state
+        self._observe(TurnCommitted(run.saga_id, run.tenant, s.definition.name, tuple(events), s.status, s.seq, s.at))
 
     def _observe(self, seen: Observation) -> None:
         for observer in self._observers:
@@ -331,7 +341,9 @@ class EmbeddedEngine:
             await self._grace(moving)
         left = [run.saga_id for run in self._scheduler.owned.values()]
         if left:
-            log.warning("%d calls did not end within %g s and count as lost: %s", len(left), self._settings.grace, left[:5])
+            log.warning(
+                "%d calls did not end within %g s and count as lost: %s", len(left), self._settings.grace, left[:5]
+            )
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -340,9 +352,32 @@ class EmbeddedEngine:
 
     async def _grace(self, moving: set[asyncio.Task[None]]) -> None:
         """Waits for them on the port's clock, so that a test decides how long that is."""
-        over = asyncio.get_running_loop().create_future()
-        timer = self._clock.call_at(self._clock.now() + self._settings.grace, lambda: over.done() or over.set_result(None))
-        everything = asyncio.ensure_future(asyncio.wait(moving))
-        await asyncio.wait({everything, over}, return_when=asyncio.FIRST_COMPLETED)
-        timer.cancel()
-        everything.cancel()
+        over = asyncio.create_task(pass_until(self._clock, self._clock.now() + self._settings.grace))
+        ended = asyncio.create_task(asyncio.wait(moving))
+        await asyncio.wait({over, ended}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        ended.cancel()
+
+
+def _cancelled(call: Call) -> Unknown:
+    """A handler was cancelled: by its time limit, by itself (it awaited something cancelled), or with this worker."""
+    task = asyncio.current_task()
+    if not call.cancelled and task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    return Unknown("the handler was cancelled")
+
+
+def _starting(run: OwnedRun, call: Call) -> AttemptStarting:
+    definition = run.state.definition
+    milestone = definition.milestones[call.milestone].id
+    return AttemptStarting(run.saga_id, run.tenant, definition.name, milestone, call.op, call.attempt, call.began)
+
+
+def _ended(run: OwnedRun, call: Call, outcome: Answered, now: float) -> AttemptEnded:
+    definition = run.state.definition
+    milestone = definition.milestones[call.milestone].id
+    late = max(0.0, now - call.deadline) if call.over_time else 0.0
+    seconds = now - call.began
+    return AttemptEnded(
+        run.saga_id, run.tenant, definition.name, milestone, call.op, call.attempt, now, seconds, outcome, late
+    )

@@ -19,7 +19,8 @@ def outbox_rows(before: RunState, events: Sequence[Event], arrivals: Sequence[Ar
     if any(isinstance(e, MilestoneCompleted | MilestoneCompensated) for e in events):
         for arrival in arrivals:
             rows += [
-                OutboxRow(arrival.fence, index, kind, data) for index, (kind, data) in enumerate(arrival.emitted, 1)
+                OutboxRow(arrival.fence, index, kind, data)
+                for index, (kind, data) in enumerate(arrival.emitted or (), 1)
             ]
     return rows
 

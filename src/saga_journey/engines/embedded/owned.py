@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from saga_journey.core.canonical import Json
@@ -16,7 +17,7 @@ class Arrival(NamedTuple):
 
     command: Command
     command_id: str | None = None
-    emitted: tuple[tuple[str, Json], ...] = ()
+    emitted: Sequence[tuple[str, Json]] | None = None
     fence: int = 0
 
 
@@ -30,6 +31,7 @@ class OwnedRun:
     __slots__ = (
         "calling",
         "committing",
+        "deadline_at",
         "epoch",
         "gone",
         "inbox",
@@ -55,6 +57,7 @@ class OwnedRun:
         self.inbox: list[Arrival] = []
         self.seen: set[str] | None = None  # command ids that are in hand already
         self.calling: tuple[int, ...] = ()
+        self.deadline_at: float | None = None  # the run's deadline, while a call is under way
         self.committing = False
         self.gone = False
         self.settled: asyncio.Future[None] | None = None

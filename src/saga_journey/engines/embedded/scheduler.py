@@ -1,7 +1,7 @@
 """Which runs this process owns: claims what is due while there is room, drives it, gives it back.
 
-Recovery is this path and no other one: a run whose owner died is due, so it is claimed, its lost attempts are counted in
-its first commit, and it goes on.
+Recovery is this path and no other one: a run whose owner died is due, so it is claimed, its lost attempts are counted
+in its first commit, and it goes on.
 """
 
 from __future__ import annotations
@@ -10,17 +10,31 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 
+from saga_journey.config import Settings
 from saga_journey.core import events as ev
 from saga_journey.core.codec import decode_command, decode_turn, encode_turn
 from saga_journey.core.commands import Command, HandlersBack, TakeOver, TimePassed, Uncallable
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.evolve import evolve
 from saga_journey.core.state import RunState, SagaStatus
-from saga_journey.config import Settings
+from saga_journey.engines.embedded.clock import pass_until
 from saga_journey.engines.embedded.owned import Arrival, OwnedRun
 from saga_journey.engines.embedded.turn import NEVER, Turns
 from saga_journey.errors import Overloaded, StoreError, StoreFull
-from saga_journey.ports import CRASH_LOOP, Claimed, ClaimedRun, Clock, Fenced, Invoker, RowChange, RunKey, Store, StoredCommand, Timer, TurnWrite
+from saga_journey.ports import (
+    CRASH_LOOP,
+    Claimed,
+    ClaimedRun,
+    Clock,
+    Fenced,
+    Invoker,
+    RowChange,
+    RunKey,
+    Store,
+    StoredCommand,
+    Timer,
+    TurnWrite,
+)
 
 log = logging.getLogger("saga_journey.engine")
 
@@ -143,14 +157,18 @@ class Scheduler:
     async def _adopt(self, claimed: ClaimedRun) -> None:
         """Folds the journal and lets the run go on; a run that kills its workers is parked unread."""
         if claimed.empty_claims >= CRASH_LOOP:
-            detail = f"claimed {claimed.empty_claims} times in a row, and each worker died before it could write anything"
-            return await self._park_unread(claimed, "crash_loop", detail)
+            detail = (
+                f"claimed {claimed.empty_claims} times in a row, and each worker died before it could write anything"
+            )
+            await self._park_unread(claimed, "crash_loop", detail)
+            return
         try:
             definition = await self._store.definition(claimed.record.definition)
             state = fold(definition, claimed)
-        except Exception as error:  # noqa: BLE001 - whatever a stored row does to us, the others go on
+        except Exception as error:
             log.exception("%s cannot be read", claimed.record.saga_id)
-            return await self._park_unread(claimed, "cannot_decode", f"its journal cannot be read: {error}")
+            await self._park_unread(claimed, "cannot_decode", f"its journal cannot be read: {error}")
+            return
         run = OwnedRun(claimed.record.key, claimed.record.tenant, claimed.record.epoch, state, claimed.lost)
         run.uncallable = self._uncallable(claimed, state)
         run.inbox = [Arrival(command) for command in _news(claimed, run)]
@@ -182,9 +200,8 @@ class Scheduler:
 
     async def _serve_definitions(self) -> None:
         """Which stored definitions this worker can run: all of whose handlers it has."""
-        for number, definition in (await self._store.definitions()).items():
-            if number not in self._served:
-                self._served[number] = not self._invoker.missing(definition)
+        for number, definition in (await self._store.definitions(max(self._served, default=0))).items():
+            self._served[number] = not self._invoker.missing(definition)
 
     # --- commands for runs that are owned here ---
 
@@ -216,19 +233,11 @@ class Scheduler:
     async def _renewing(self) -> None:
         assert self.owner is not None
         while True:
-            await self._sleep(self._settings.lease / 3)
+            await pass_until(self._clock, self._clock.now() + self._settings.lease / 3)
             try:
                 await self._store.renew(self.owner, self._settings.lease)
             except StoreError as error:
                 log.warning("the lease could not be renewed: %s", error)
-
-    async def _sleep(self, seconds: float) -> None:
-        done = asyncio.get_running_loop().create_future()
-        timer = self._clock.call_at(self._clock.now() + seconds, lambda: done.done() or done.set_result(None))
-        try:
-            await done
-        finally:
-            timer.cancel()
 
     def _wake_at(self, when: float) -> None:
         if self._timer is not None and self._timer_at <= when and self._timer_at > self._clock.now():

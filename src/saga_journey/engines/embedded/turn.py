@@ -1,8 +1,8 @@
 """One turn: gather what has arrived -> decide -> commit -> be told. Every crash window of the engine is on this page.
 
-    before the commit                 nothing happened; the next owner sees the state before, and calls again
-    after the commit, before a call   the intent is durable, the call was not made; the next owner counts it as lost
-    after the call, before its commit the effect may be there, nobody knows; as above
+before the commit                 nothing happened; the next owner sees the state before, and calls again
+after the commit, before a call   the intent is durable, the call was not made; the next owner counts it as lost
+after the call, before its commit the effect may be there, nobody knows; as above
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from saga_journey.core.events import Event
 from saga_journey.core.machine import Turn, decide
 from saga_journey.core.state import FINAL, RunState, SagaStatus
 from saga_journey.core.timers import next_due
-from saga_journey.core.walk import intents
+from saga_journey.core.walk import next_call
 from saga_journey.engines.embedded.outgoing import outbox_rows
 from saga_journey.engines.embedded.owned import Arrival, OwnedRun
 from saga_journey.ports import Clock, Fenced, Invoker, RowChange, Store, TurnWrite
@@ -53,6 +53,7 @@ class Turns:
         self._publishing = publishing
         self._told = told
         self._observe = observe
+        self.observed = False
         self.owner: int | None = None
         self.stopping = False
 
@@ -80,27 +81,42 @@ class Turns:
             run.wake()
 
     async def _one(self, run: OwnedRun, arrivals: list[Arrival]) -> None:
-        before = run.state
-        refused = self._misfits(before, arrivals) if len(arrivals) > 1 or arrivals[0].command_id else {}
-        commands = [a.command for a in arrivals if a.command_id not in refused] if refused else [a.command for a in arrivals]
-        now = self._clock.now()
-        turn = decide(before, commands, now, run.calling)
-        answers = _answers(arrivals, turn, refused)
-        write = self._write(run, turn, arrivals, answers, now)
-        if write.events is None and write.row is None and not answers:
+        before, now = run.state, self._clock.now()
+        if len(arrivals) == 1 and arrivals[0].command_id is None:
+            turn, answers = decide(before, (arrivals[0].command,), now, run.calling), NO_ANSWERS
+        else:
+            turn, answers = self._decide_all(run, arrivals, now)
+        events, after = turn.events, turn.state
+        row = self._row(run, before, events, after, now)
+        if not events and row is None and not answers:
             return
+        write = TurnWrite(
+            run.key,
+            run.epoch,
+            before.seq + 1,
+            after.at if events else now,
+            encode_turn(events) if events else None,
+            row,
+            answers,
+            outbox_rows(before, events, arrivals) if self._publishing and events else (),
+        )
         try:
             await self._store.commit(write)
         except Fenced:
             log.warning("%s: another worker has claimed it; what was decided here is dropped", run.saga_id)
             run.gone = True
         else:
-            run.state = turn.state
-            run.gone = write.row is not None and write.row.owner is None
-            if turn.events:
-                self._observe(run, turn.events)
-        if run.gone or answers or write.row is not None:
+            run.state = after
+            if self.observed and events:
+                self._observe(run, events)
+        if row is not None or answers or run.gone:
+            run.gone = run.gone or (row is not None and row.owner is None)
             self._told(run, write, answers)
+
+    def _decide_all(self, run: OwnedRun, arrivals: list[Arrival], now: float) -> tuple[Turn, list[tuple[str, Answer]]]:
+        refused = self._misfits(run.state, arrivals)
+        turn = decide(run.state, [a.command for a in arrivals if a.command_id not in refused], now, run.calling)
+        return turn, _answers(arrivals, turn, refused)
 
     async def release(self, run: OwnedRun) -> None:
         """Gives the claim back, with nothing in doubt: no call of this run is under way."""
@@ -113,29 +129,20 @@ class Turns:
         run.gone = True
         self._told(run, write, ())
 
-    def _write(
-        self, run: OwnedRun, turn: Turn, arrivals: list[Arrival], answers: list[tuple[str, Answer]], now: float
-    ) -> TurnWrite:
-        before, events = run.state, turn.events
-        lost = run.lost
-        if events and type(events[0]) is not ev.MilestoneCompleted:  # the common turn loses nothing
-            run.lost += sum(type(e) is ev.AttemptLost for e in events)
-        return TurnWrite(
-            key=run.key,
-            epoch=run.epoch,
-            seq=before.seq + 1,
-            at=turn.state.at if events else now,
-            events=encode_turn(events) if events else None,
-            row=self._row(run, turn.state, now, changed=before.status is not turn.state.status or lost != run.lost),
-            answers=answers,
-            outbox=outbox_rows(before, events, arrivals) if self._publishing and events else (),
-        )
-
-    def _row(self, run: OwnedRun, after: RunState, now: float, *, changed: bool) -> RowChange | None:
+    def _row(
+        self, run: OwnedRun, before: RunState, events: Sequence[Event], after: RunState, now: float
+    ) -> RowChange | None:
         """The index row changes only when a reader, or another worker, must see something else than before."""
         if not self._goes_on_here(run, after, now):
+            run.lost += _losses(events)
             return self._released(run, after)
-        return RowChange(after.status, self.owner, now, run.lost, needs=False) if changed else None
+        if type(events[0]) in UNREMARKABLE if len(events) == 1 else not events:
+            return None
+        lost = _losses(events)
+        run.lost += lost
+        if not lost and before.status is after.status:
+            return None
+        return RowChange(after.status, self.owner, now, run.lost, needs=False)
 
     def _released(self, run: OwnedRun, after: RunState) -> RowChange:
         needs = any(a.kind in PARKED_FOR_CODE for a in after.attention)
@@ -147,10 +154,11 @@ class Turns:
             return True  # a claim is never released under a call
         if after.final is not None or self.stopping:
             return False
-        return any(intent.not_before <= now + HOLD for intent in intents(after))
+        index = next_call(after)
+        return index is not None and after.calls(index).not_before <= now + HOLD
 
     def _misfits(self, state: RunState, arrivals: Sequence[Arrival]) -> dict[str | None, Answer]:
-        """Results given from outside that do not fit their milestone's declared type: refused before they are decided."""
+        """Results given from outside that do not fit their milestone's type: refused before they are decided."""
         found: dict[str | None, Answer] = {}
         for arrival in arrivals:
             if arrival.command_id is not None and (problem := self._misfit(state, arrival.command)):
@@ -163,6 +171,17 @@ class Turns:
         open_ones = [state.definition.milestones[i].id for i in state.open] + [a.milestone for a in state.attention]
         name = command.milestone or next((m for m in open_ones if m), None)
         return None if name is None else self._invoker.problem_with(state.definition, name, command.result)
+
+
+UNREMARKABLE = frozenset({ev.MilestoneCompleted, ev.MilestoneCompensated, ev.AttemptEnded})
+"""Alone in a turn, these change nothing that the index row says."""
+
+
+def _losses(events: Sequence[Event]) -> int:
+    return sum(type(e) is ev.AttemptLost for e in events)
+
+
+NO_ANSWERS: list[tuple[str, Answer]] = []
 
 
 def _answers(arrivals: list[Arrival], turn: Turn, refused: dict[str | None, Answer]) -> list[tuple[str, Answer]]:

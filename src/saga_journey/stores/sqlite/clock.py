@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -27,22 +28,21 @@ def boot_clock() -> float:
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 
-class StoreTime:
-    """Reads store time: `anchor wall + (boot clock - anchor boot)`."""
+def store_time(wall: float, boot: float) -> Callable[[], float]:
+    """Reads store time: anchor wall + (boot clock - anchor boot)."""
+    offset = wall - boot
+    if _CLOCK is None:
+        return lambda: offset + boot_clock()
+    read, clock = time.clock_gettime, _CLOCK
+    return lambda: offset + read(clock)
 
-    def __init__(self, wall: float, boot: float) -> None:
-        self._offset = wall - boot
 
-    def now(self) -> float:
-        return self._offset + boot_clock()
-
-
-def anchored(db: sqlite3.Connection, sql: dict[str, str]) -> StoreTime:
+def anchored(db: sqlite3.Connection, sql: dict[str, str]) -> Callable[[], float]:
     """Store time as this database counts it; anchors it when this is its first process since boot."""
     this_boot = boot_id()
     row = db.execute(sql["read_anchor"]).fetchone()
     if row and row[0] == this_boot:
-        return StoreTime(row[1], row[2])
+        return store_time(row[1], row[2])
     db.execute("begin immediate")
     try:
         row = db.execute(sql["read_anchor"]).fetchone()
@@ -54,4 +54,4 @@ def anchored(db: sqlite3.Connection, sql: dict[str, str]) -> StoreTime:
     finally:
         if db.in_transaction:
             db.execute("rollback")
-    return StoreTime(row[1], row[2])
+    return store_time(row[1], row[2])

@@ -33,7 +33,7 @@ class OwnerLocks:
     def drop(self, owner: int) -> None:
         if (fd := self._held.pop(owner, None)) is not None:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._file(owner))
+                Path(self._file(owner)).unlink()
             os.close(fd)
 
     def is_free(self, owner: int) -> bool:
@@ -52,7 +52,7 @@ class OwnerLocks:
             return False
         else:
             with contextlib.suppress(OSError):
-                os.unlink(self._file(owner))
+                Path(self._file(owner)).unlink()
             return True
         finally:
             os.close(fd)

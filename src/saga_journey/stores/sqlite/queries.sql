@@ -153,7 +153,7 @@ select body from definition where definition = ?1;
 select body from definition where definition = ?1 and tenant = ?2;
 
 -- name: definition_bodies
-select definition, body from definition;
+select definition, body from definition where definition > ?1;
 
 -- name: unfinished
 -- Open runs are exactly those with a due_at.

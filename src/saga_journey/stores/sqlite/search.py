@@ -27,4 +27,4 @@ def search_statement(tenant: str, search: Search) -> tuple[str, tuple[Any, ...]]
         conditions.append("r.saga >= ? and r.saga < ?")
         values += [search.prefix, search.prefix + "\U0010ffff"]
     where = " and ".join(conditions)
-    return f"{_RECORD} where {where} order by r.run desc limit ?", (*values, search.limit)  # noqa: S608
+    return f"{_RECORD} where {where} order by r.run desc limit ?", (*values, search.limit)

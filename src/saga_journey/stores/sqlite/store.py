@@ -34,7 +34,7 @@ from saga_journey.stores.sqlite.connection import connect, explain, parse_url
 from saga_journey.stores.sqlite.locks import OwnerLocks
 from saga_journey.stores.sqlite.search import search_statement
 from saga_journey.stores.sqlite.writer import Writer
-from saga_journey.stores.sqlite.writes import CommitTurn, SqliteGroup, StartRun, Work
+from saga_journey.stores.sqlite.writes import SqliteGroup, Work
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class SqliteStore:
     def _prepare(self) -> None:
         db = self._writer.connection
         migrate(db, MIGRATIONS)
-        self._time = anchored(db, _sql)
+        self.now = anchored(db, _sql)
 
     # --- the port: writing ---
 
@@ -97,14 +97,11 @@ class SqliteStore:
     def full(self) -> bool:
         return self._writer.full
 
-    def now(self) -> float:
-        return self._time.now()
-
     def start(self, new: NewRun) -> Awaitable[Started]:
-        return self._writer.submit(StartRun(new))
+        return self._writer.submit(new)
 
     def commit(self, turn: TurnWrite) -> Awaitable[None]:
-        return self._writer.submit(CommitTurn(turn))
+        return self._writer.submit(turn)
 
     async def has_room(self) -> None:
         await self._writer.has_room()
@@ -146,11 +143,9 @@ class SqliteStore:
         row = await self._read(lambda db: db.execute(_sql["definition_of_tenant"], wanted).fetchone())
         return None if row is None else decode_definition(row[0])
 
-    async def definitions(self) -> dict[int, JourneyDefinition]:
-        for number, body in await self._read(lambda db: db.execute(_sql["definition_bodies"]).fetchall()):
-            if number not in self._definitions:
-                self._definitions[number] = decode_definition(body)
-        return dict(self._definitions)
+    async def definitions(self, above: int = 0) -> dict[int, JourneyDefinition]:
+        rows = await self._read(lambda db: db.execute(_sql["definition_bodies"], (above,)).fetchall())
+        return {number: decode_definition(body) for number, body in rows}
 
     async def unfinished(self, name: str, version: int, other_than: str) -> list[str]:
         wanted = (name, version, other_than)
@@ -175,9 +170,7 @@ class SqliteStore:
         await self._write(lambda db: db.execute(_sql["forget_owner"], (owner,)) and None)
         self._locks.drop(owner)
 
-    async def claim(
-        self, owner: int, room: int, served: Collection[int], grace: float, *, fragile: bool
-    ) -> Claimed:
+    async def claim(self, owner: int, room: int, served: Collection[int], grace: float, *, fragile: bool) -> Claimed:
         return await self._write(lambda db: self._claim(db, owner, room, json.dumps(list(served)), grace, fragile))
 
     async def wake_needy(self, served: Collection[int]) -> None:

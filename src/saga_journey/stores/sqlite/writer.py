@@ -1,6 +1,6 @@
 """The one writer of a process: group commit.
 
-1. On the loop, writes pile up while the loop runs its ready tasks; then all of them go to the writer's thread as one batch.
+1. On the loop, writes pile up while ready tasks run; then all of them go to the writer's thread as one batch.
 2. The thread writes the batch in one transaction and flushes once.
 3. One call into the loop acknowledges the whole batch; what piled up meanwhile is the next batch.
 
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from saga_journey.errors import Closed, StoreBroken, StoreError, StoreFull
-from saga_journey.ports import Fenced
+from saga_journey.ports import Fenced, TurnWrite
 from saga_journey.stores.sqlite.connection import LATER, connect, error_name, explain
 
 log = logging.getLogger("saga_journey.store")
@@ -32,11 +32,9 @@ TRY_AGAIN_EVERY = 0.5
 """How often a batch that found no room is tried again (seconds)."""
 
 
-class Write(Protocol):
-    """One thing to write; its result is what the waiting task gets."""
-
-    patient: bool
-    """Waits for room on the disk instead of failing: what is known already must not be lost."""
+def patient(write: object) -> bool:
+    """A turn that happened waits for room on the disk, since it must not be lost; anything else is refused at once."""
+    return type(write) is TurnWrite
 
 
 class Group(Protocol):
@@ -86,7 +84,7 @@ class Writer:
         future: asyncio.Future[Any] = self._loop.create_future()
         if self._closed or self._broken:
             future.set_exception(self._broken or Closed("these journeys are closed"))
-        elif self.full and not write.patient:
+        elif self.full and not patient(write):
             future.set_exception(StoreFull(f"{self.path}: there is no room on the disk"))
         else:
             self._pending.append((write, future))
@@ -110,11 +108,11 @@ class Writer:
     def _acknowledge(self, done: list[tuple[asyncio.Future[Any], Any]]) -> None:
         self._in_flight = False
         for future, result in done:
-            if not future.done():
-                if isinstance(result, BaseException):
-                    future.set_exception(result)
-                else:
+            if result is None or not isinstance(result, BaseException):
+                if not future.done():
                     future.set_result(result)
+            elif not future.done():
+                future.set_exception(result)
         if self._room and not self.full:
             self._tell_room()
         if self._pending:
@@ -265,13 +263,13 @@ class Writer:
         if not self.full:
             self.full = True
             log.error("%s; what is known is kept and written first when there is room", why)
-        refused = [future for write, future in batch if not write.patient]
+        refused = [future for write, future in batch if not patient(write)]
         self._call(self._gave_room_up, refused, why)
         if self._closed:
             self._call(self._gave_room_up, [future for _, future in batch], why)
             return []
         time.sleep(TRY_AGAIN_EVERY)
-        return [(write, future) for write, future in batch if write.patient]
+        return [(write, future) for write, future in batch if patient(write)]
 
     def _break(self, error: sqlite3.Error, count: int) -> list[Any]:
         self._broken = StoreBroken(str(explain(error, self.path)))

@@ -11,31 +11,10 @@ from saga_journey.ports import Fenced, NewRun, OutboxRow, RunKey, Started, TurnW
 from saga_journey.stores.sqlite.writer import Mismatch
 
 
-class StartRun:
-    """A new run; refused at once when there is no room, since nothing is lost by saying so."""
-
-    __slots__ = ("new",)
-    patient = False
-
-    def __init__(self, new: NewRun) -> None:
-        self.new = new
-
-
-class CommitTurn:
-    """A turn that happened: kept until it can be written."""
-
-    __slots__ = ("turn",)
-    patient = True
-
-    def __init__(self, turn: TurnWrite) -> None:
-        self.turn = turn
-
-
 class Work:
     """Any other write: a function of the connection, inside the batch's transaction."""
 
     __slots__ = ("run",)
-    patient = False
 
     def __init__(self, run: Callable[[sqlite3.Connection], Any]) -> None:
         self.run = run
@@ -52,10 +31,10 @@ class SqliteGroup:
         results: list[Any] = [None] * len(batch)
         starts, turns = [], []
         for place, write in enumerate(batch):
-            if type(write) is CommitTurn:
-                turns.append(write.turn)
-            elif type(write) is StartRun:
-                starts.append((place, write.new))
+            if type(write) is TurnWrite:
+                turns.append(write)
+            elif type(write) is NewRun:
+                starts.append((place, write))
         if starts:
             self._start_all(db, starts, results)
         if turns:
@@ -67,11 +46,11 @@ class SqliteGroup:
         return results
 
     def alone(self, db: sqlite3.Connection, write: Any) -> Any:
-        if isinstance(write, CommitTurn):
-            return self._commit_alone(db, write.turn)
-        if isinstance(write, StartRun):
+        if isinstance(write, TurnWrite):
+            return self._commit_alone(db, write)
+        if isinstance(write, NewRun):
             results: list[Any] = [None]
-            self._start_all(db, [(0, write.new)], results)
+            self._start_all(db, [(0, write)], results)
             return results[0]
         return write.run(db)
 
@@ -153,4 +132,4 @@ def _change(t: TurnWrite) -> tuple[Any, ...]:
 
 
 def _outbox_rows(tenant: int, run: int, at: float, rows: Sequence[OutboxRow]) -> list[tuple[Any, ...]]:
-    return [(tenant, run, row.seq, row.index, row.kind, row.body, at) for row in rows]
+    return [(tenant, run, row.seq, row.item, row.kind, row.body, at) for row in rows]
