@@ -7,6 +7,7 @@ them is not counted: it may have to write the bytecode files.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -60,7 +61,9 @@ def _measure() -> Import:
 
 
 def _import_once() -> tuple[float, list[str]]:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False)
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    line = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(line, cwd=ROOT, env=usual, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise MeasureFailed(f"import saga_journey failed:\n{done.stderr}")
     took, brought = json.loads(done.stdout)

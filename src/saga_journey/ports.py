@@ -222,7 +222,7 @@ class Store(Protocol):
         """Durable when it returns. Raises StoreFull when there is no room."""
 
     def commit(self, turn: TurnWrite) -> Awaitable[None]:
-        """Durable when it returns. Raises Fenced when the claim is gone; waits, losing nothing, while the disk is full."""
+        """Durable when it returns. Raises Fenced when the claim is gone; waits while the disk is full."""
 
     async def enter(self, lease: float) -> int:
         """Registers this process as an owner of runs; alive while it holds its lock, or renews its lease."""

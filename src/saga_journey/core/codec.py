@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from json.encoder import encode_basestring
+from operator import attrgetter
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -31,7 +32,7 @@ class _Wire:
     def __init__(self, kind: type, name: str) -> None:
         self.kind, self.name = kind, name
         self.raw = frozenset(f.name for f in fields(kind) if "Json" in str(f.type))
-        self._fields = [(f.name, f.default, f.name in self.raw, f'"{f.name}":') for f in fields(kind)]
+        self._fields = [(attrgetter(f.name), f.default, f.name in self.raw, f'"{f.name}":') for f in fields(kind)]
         self._opening = f'["{name}",{{'
 
     def body(self, thing: object) -> str:
@@ -44,8 +45,8 @@ class _Wire:
 
     def _members(self, thing: object) -> str:
         parts = []
-        for name, default, raw, label in self._fields:
-            value = getattr(thing, name)
+        for read, default, raw, label in self._fields:
+            value = read(thing)
             if value is not default:  # defaults are None, False or (), of which there is one each
                 parts.append(label + (value if raw else _text(value)))
         return ",".join(parts)
@@ -62,7 +63,7 @@ class _Wire:
 
 def _text(value: object) -> str:
     if type(value) is str:
-        return encode_basestring(value)
+        return encode_basestring(value)  # in C, and as canonical as the other one
     if type(value) is Because:
         return _BECAUSE.body(value)
     return to_json(value).decode()
@@ -77,7 +78,9 @@ _COMMANDS_BY_NAME = {wire.name: wire for wire in _COMMANDS.values()}
 
 def encode_turn(turn: Sequence[Event]) -> str:
     """A turn's events as one journal row."""
-    return "[" + ",".join([_EVENTS[type(event)].framed(event) for event in turn]) + "]"
+    if len(turn) == 1:
+        return f"[{_EVENTS[type(turn[0])].framed(turn[0])}]"
+    return f"[{','.join([_EVENTS[type(event)].framed(event) for event in turn])}]"
 
 
 def decode_turn(row: str) -> list[Event]:

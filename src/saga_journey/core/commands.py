@@ -6,35 +6,35 @@ people carries who said it and why, and ends up in the journal so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from saga_journey.core.canonical import Json
 from saga_journey.core.events import AttentionKind, Because, Fact, Op
+from saga_journey.core.fact import fact
 
 # --- what an attempt gave ---------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)  # not frozen: one is built for every call, and freezing doubles its cost
+@fact
 class Ok:
     result: Json | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class No:
     """A definite business no: the handler raised `Refused`, the participant answered 402, 409, 422 …"""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class StillWorking:
     """Accepted, not finished; ask again in so many seconds."""
 
     retry_in: float
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Unknown:
     """Anything else. `exhausted`: it makes no sense to try again (the answer cannot be recorded)."""
 
@@ -42,14 +42,14 @@ class Unknown:
     exhausted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class TurnedAway:
     """Clean, but not business: wrong credentials, wrong route."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Uncallable:
     """It failed before the handler's first line: the handler is missing, or what is stored does not decode."""
 
@@ -60,7 +60,7 @@ class Uncallable:
 Answered = Ok | No | StillWorking | Unknown | TurnedAway | Uncallable
 
 
-@dataclass(slots=True)  # likewise
+@fact
 class Report:
     """What one attempt gave. `milestone` is its index; only the current attempt number may report."""
 
@@ -73,17 +73,17 @@ class Report:
 # --- what the engine notices ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class TakeOver:
     """The claim was taken from an owner that did not release it: what it was calling is lost."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class TimePassed:
     """Something may be due: `within`, a wait, the deadline."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class HandlersBack:
     """A worker opened that has every handler of this definition."""
 
@@ -91,7 +91,7 @@ class HandlersBack:
 # --- what people and other systems say --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Advance:
     """The outcome of a milestone that waits. `milestone` may be left out when exactly one waits."""
 
@@ -103,7 +103,7 @@ class Advance:
     who: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Cancel:
     who: str | None = None
     reason: str | None = None
@@ -112,7 +112,7 @@ class Cancel:
         return Because("cancelled", who=self.who, reason=self.reason)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Compensate:
     """Undo what is done, of a completed saga too. `expected` is the seq of the preview that was looked at."""
 
@@ -124,18 +124,18 @@ class Compensate:
         return Because("requested", who=self.who, reason=self.reason)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Pause:
     who: str | None = None
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Resume:
     who: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class RetryMilestone:
     """Re-open what is in attention, or cut a backoff short. `input` edits the saga's input under a new revision."""
 
@@ -145,7 +145,7 @@ class RetryMilestone:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Skip:
     """Go on without this milestone, or without its undo. `result` stands in for what the action would have given."""
 
@@ -155,7 +155,7 @@ class Skip:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class StateFact:
     """What a person found out: it happened, it did not happen, or it is undone by hand."""
 
@@ -167,7 +167,7 @@ class StateFact:
     evidence: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Resolve:
     """Close a run that waits for a person, as it is."""
 
@@ -193,7 +193,7 @@ COMMAND_NAMES: dict[type, str] = {
 """How a stored command is named; the codec writes its fields beside the name."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Answer:
     """What a command did. `code` is "applied", "no_change", "deferred", or why it was rejected."""
 

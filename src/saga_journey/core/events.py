@@ -7,10 +7,10 @@ the record of what is called next (docs/decisions/0003).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from saga_journey.core.canonical import Json
+from saga_journey.core.fact import fact
 
 Op = Literal["do", "undo"]
 DO: Op = "do"
@@ -29,7 +29,7 @@ AttentionKind = Literal[
 Fact = Literal["happened", "did_not_happen", "undone"]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Because:
     """Why a run turned back: a milestone that failed, the run's deadline, or a person."""
 
@@ -49,13 +49,13 @@ class Because:
         ] + (by + why)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SagaStarted:
     input: Json
     user: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class MilestoneCompleted:
     """The action ended ok. `who` is set when a person or another system said so (`advance`, a skipped pivot)."""
 
@@ -64,14 +64,14 @@ class MilestoneCompleted:
     who: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class MilestoneWaiting:
     """The request of an external milestone was answered; its outcome comes from outside."""
 
     milestone: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class MilestoneRefused:
     """A definite no, and no earlier attempt is in doubt: nothing happened, nothing to undo."""
 
@@ -80,7 +80,7 @@ class MilestoneRefused:
     who: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class MilestoneGaveUp:
     """Nothing more is tried, and nobody knows what happened: the outcome is unknown, and is undone."""
 
@@ -88,7 +88,7 @@ class MilestoneGaveUp:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class MilestoneSkipped:
     """A person went on without it. Doubt stays: what may have happened is still undone."""
 
@@ -98,7 +98,7 @@ class MilestoneSkipped:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AttemptEnded:
     """An attempt failed and another one follows, not before `retry_at`. `clean`: it certainly had no effect.
 
@@ -112,7 +112,7 @@ class AttemptEnded:
     clean: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AttemptLost:
     """The worker that was calling died, or lost its claim; nobody knows what happened."""
 
@@ -121,7 +121,7 @@ class AttemptLost:
     retry_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AttemptWorking:
     """The participant is still at it: the same attempt asks again at `ask_at`."""
 
@@ -130,7 +130,7 @@ class AttemptWorking:
     ask_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AttemptWithdrawn:
     """An intent that was certainly never performed is taken back."""
 
@@ -139,7 +139,7 @@ class AttemptWithdrawn:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AttemptHastened:
     """A person asked for the next attempt now instead of after its backoff."""
 
@@ -149,7 +149,7 @@ class AttemptHastened:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class MilestoneRetried:
     """A person re-opened a milestone in attention, in the run's direction, with a fresh budget."""
 
@@ -159,7 +159,7 @@ class MilestoneRetried:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class InputRevised:
     """A person edited the input: for this milestone and those not yet started, under a new revision of the key."""
 
@@ -170,7 +170,7 @@ class InputRevised:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class FactStated:
     """A person said what nobody could know: it happened, it did not happen, or it is undone by hand."""
 
@@ -182,19 +182,19 @@ class FactStated:
     evidence: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CompensationDecided:
     """From here on no action is started; everything done is undone in reverse order."""
 
     because: Because
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class MilestoneCompensated:
     milestone: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class UndoGivenUp:
     """The undo was refused, or its attempts are spent: what the milestone did still stands."""
 
@@ -202,51 +202,51 @@ class UndoGivenUp:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class UndoSkipped:
     milestone: str
     who: str | None = None
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class StopRequested:
     """A stop came while the pivot was being called or in doubt: applied if the pivot does not happen."""
 
     because: Because
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class StopTooLate:
     """The pivot happened: the stop that waited for it cannot be applied any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class DeadlineMissed:
     """The deadline passed where there is no way back; the run goes on."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Paused:
     who: str | None = None
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Resumed:
     """Waits, `within` and the deadline move by the paused span."""
 
     who: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AttentionRaised:
     kind: AttentionKind
     milestone: str | None
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AttentionCleared:
     """What blocked the run is gone: a worker with the handlers opened, or a person looked into a crash loop."""
 
@@ -255,17 +255,17 @@ class AttentionCleared:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SagaCompleted:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SagaCompensated:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SagaResolved:
     """Closed by a person; `left` are the milestones whose effects may still stand."""
 
@@ -274,7 +274,7 @@ class SagaResolved:
     who: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SagaCancelled:
     """A structured journey was stopped; nothing was undone."""
 

@@ -27,6 +27,8 @@ def on_report(state: RunState, report: cmd.Report, now: float, calling: Collecti
         calling = [i for i in calling if i != index]
     spec = state.definition.milestones[index]
     if report.op == DO:
+        if type(report.outcome) is cmd.Ok and spec.kind == "action":
+            return completed(state, index, report.outcome.result)
         return _action_ended(state, index, spec, report.outcome, now, calling)
     return _undo_ended(state, index, spec, report.outcome, now)
 
@@ -36,9 +38,7 @@ def _action_ended(
 ) -> list[Event]:
     match outcome:
         case cmd.Ok():
-            if spec.kind == "external":
-                return _requested(state, index, spec, calling)
-            return completed(state, index, outcome.result)
+            return _requested(state, index, spec, calling)
         case cmd.No(reason):
             return refused(state, index, reason, calling)
         case cmd.StillWorking(retry_in):

@@ -223,6 +223,15 @@ class RunState:
         assert calls is not None, "an open milestone has calls"
         return calls
 
+    def current(self, index: int) -> tuple[Op, Calls]:
+        """Which handler of an open milestone is at it, and its calls."""
+        m = self.milestones[index]
+        if m.undo_status is UndoStatus.RUNNING:
+            assert m.undo is not None
+            return UNDO, m.undo
+        assert m.do is not None
+        return DO, m.do
+
     def waits_outside(self, index: int) -> bool:
         """The milestone waits for `advance`: there is nothing to call."""
         m = self.milestones[index]

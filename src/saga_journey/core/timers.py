@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from saga_journey.core import events as ev
-from saga_journey.core.events import UNDO, Because, Event
+from saga_journey.core.events import UNDO, Because, Event, Op
 from saga_journey.core.state import RunState
 from saga_journey.core.stopping import after_failure, stop
 from saga_journey.errors import Rejected
@@ -45,12 +45,12 @@ def _due_of(state: RunState, index: int) -> float:
     return call_at if state.op_of(index) == UNDO else min(call_at, bound_of(state, index))
 
 
-def call_limit(state: RunState, index: int, now: float) -> float:
+def call_limit(state: RunState, index: int, op: Op, now: float) -> float:
     """How long the attempt that starts now may take, in seconds: its own timeout, and what is left of `within`."""
     spec = state.definition.milestones[index]
-    if state.op_of(index) == UNDO:
+    if op == UNDO:
         return spec.undo_timeout
-    if not state.definition.has_clocks and not state.milestones[index].asking:
+    if not has_clocks(state, index):
         return spec.timeout
     if spec.kind == "external":
         return min(spec.timeout, REQUEST_AT_MOST, bound_of(state, index) - now)

@@ -53,11 +53,10 @@ def owes_undo(state: RunState, index: int) -> bool:
 
 def next_undo(state: RunState) -> int | None:
     """The milestone to undo next: the one started last of those that nothing was done about yet."""
-    best, found = 0, None
-    for index, m in enumerate(state.milestones):
-        if m.order > best and m.undo_status is UndoStatus.NONE and owes_undo(state, index):
-            best, found = m.order, index
-    return found
+    for index in range(len(state.milestones) - 1, -1, -1):  # a line is started in its order
+        if state.milestones[index].undo_status is UndoStatus.NONE and owes_undo(state, index):
+            return index
+    return None
 
 
 def undo_status(state: RunState, index: int) -> UndoStatus:

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from functools import lru_cache
 from types import NoneType, SimpleNamespace, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
@@ -29,16 +29,17 @@ class CannotDecode(SagaJourneyError):
 class Shape:
     """One declared type: `dump` and `load` between its values and JSON text."""
 
-    __slots__ = ("_adapter", "is_plain", "name")
+    __slots__ = ("_adapter", "_exact", "is_plain", "name")
 
     def __init__(self, declared: Any) -> None:
         self.name = getattr(declared, "__name__", str(declared))
         self.is_plain = _is_plain(declared)
+        self._exact = _exact_type(declared)  # a value of exactly this type needs no further check
         self._adapter = None if declared in (Any, object, UNDECLARED) else _adapter(declared)
 
     def dump(self, value: object, what: str) -> Json:
         """Raises InvalidInput when the value does not fit the type, NotJson when it cannot be recorded."""
-        if self._adapter is None:
+        if self._adapter is None or type(value) is self._exact:
             return encode(value, what)
         try:
             value = self._adapter.validate_python(value)
@@ -55,8 +56,10 @@ class Shape:
 
     def load(self, text: Json, what: str) -> Any:
         """Raises CannotDecode when the text does not fit the type."""
-        if self._adapter is None:
-            return decode(text)
+        if self._adapter is None or self._exact is not None:
+            value = decode(text)
+            if self._adapter is None or type(value) is self._exact:
+                return value
         try:
             return self._adapter.validate_json(text)
         except ValidationError as error:
@@ -130,6 +133,18 @@ def _is_plain(declared: Any) -> bool:
     if declared in _PLAIN:
         return True
     return get_origin(declared) in (dict, list) and all(_is_plain(a) for a in get_args(declared))
+
+
+def _exact_type(declared: Any) -> type | None:
+    """`dict` for dict, dict[str, Any] and the like: every JSON value of that kind fits."""
+    if declared in (str, int, float, bool, dict, list):
+        return cast("type", declared)
+    origin, arguments = get_origin(declared), get_args(declared)
+    if (origin is dict and arguments in ((str, Any), (str, object))) or (
+        origin is list and arguments in ((Any,), (object,))
+    ):
+        return cast("type", origin)
+    return None
 
 
 def _adapter(declared: Any) -> TypeAdapter[Any]:

@@ -14,7 +14,6 @@ from saga_journey.core.events import Event
 from saga_journey.core.machine import Turn
 from saga_journey.core.state import RunState
 from saga_journey.core.timers import call_limit, has_clocks, next_due, overdue
-from saga_journey.core.walk import next_call
 from saga_journey.engines.embedded.calls import LiveCalls
 from saga_journey.engines.embedded.clock import pass_until
 from saga_journey.engines.embedded.outgoing import outbox_rows
@@ -144,11 +143,10 @@ class EmbeddedEngine:
             if run.inbox:
                 await self._turns.take(run)
             while not run.gone:
-                index = next_call(run.state)
                 now = self._clock.now()
-                if index is None or not self._may_call(run, index, now):
-                    await self._instead_of_calling(run, index, now)
-                elif not await self._attempt(run, index, now):
+                if run.next is None or not self._may_call(run.state, run.next, now):
+                    await self._instead_of_calling(run, now)
+                elif not await self._attempt(run, run.next, now):
                     return  # left behind: another task drives the run now
         except asyncio.CancelledError:
             raise
@@ -156,18 +154,17 @@ class EmbeddedEngine:
             log.exception("%s: moving it failed; the next claim goes on from the journal", run.saga_id)
             await self._drop(run)
 
-    def _may_call(self, run: OwnedRun, index: int, now: float) -> bool:
-        state = run.state
-        if self._turns.stopping or self._store.full:
+    def _may_call(self, state: RunState, index: int, now: float) -> bool:
+        if self._turns.stopping or self._store.full or state.calls(index).not_before > now:
             return False
-        return state.calls(index).not_before <= now and not (has_clocks(state, index) and overdue(state, now))
+        return not has_clocks(state, index) or not overdue(state, now)
 
-    async def _instead_of_calling(self, run: OwnedRun, index: int | None, now: float) -> None:
-        if index is None or self._turns.stopping:
+    async def _instead_of_calling(self, run: OwnedRun, now: float) -> None:
+        if run.next is None or self._turns.stopping:
             await self._turns.release(run)
         elif self._store.full:
             await self._store.has_room()  # no call of any kind while its result could not be written
-        elif has_clocks(run.state, index) and overdue(run.state, now):
+        elif overdue(run.state, now):
             await self._turns.take(run, Arrival(TimePassed()))
         else:
             await self._sleep(run)
@@ -175,15 +172,17 @@ class EmbeddedEngine:
     async def _attempt(self, run: OwnedRun, index: int, now: float) -> bool:
         """Calls one handler and commits what came of it. False: the call was left behind and reports nothing."""
         state = run.state
-        op, calls = state.op_of(index), state.calls(index)
-        call = Call(state, index, op, calls.number, calls.fence, run.tenant, now + call_limit(state, index, now), now)
+        op, calls = state.current(index)
+        limit = call_limit(state, index, op, now)
+        call = Call(state, index, op, calls.number, calls.fence, run.tenant, now + limit, now)
         prepared = run.uncallable or self._invoker.prepare(call)
         if isinstance(prepared, Uncallable):
             await self._turns.take(run, Arrival(Report(index, op, call.attempt, prepared)))
             return True
         if self._observers:
             self._observe(_starting(run, call))
-        run.calling, run.deadline_at = (index,), state.deadline_at
+        run.calling = (index,)
+        run.deadline_at = state.deadline_at if state.definition.has_clocks else None
         self._calls.begin(run, call)
         try:
             outcome = await prepared

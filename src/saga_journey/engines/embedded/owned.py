@@ -9,6 +9,7 @@ from typing import NamedTuple
 from saga_journey.core.canonical import Json
 from saga_journey.core.commands import Command, Uncallable
 from saga_journey.core.state import RunState
+from saga_journey.core.walk import next_call
 from saga_journey.ports import RunKey
 
 
@@ -37,6 +38,7 @@ class OwnedRun:
         "inbox",
         "key",
         "lost",
+        "next",
         "saga_id",
         "seen",
         "settled",
@@ -54,6 +56,7 @@ class OwnedRun:
         self.epoch = epoch
         self.state = state
         self.lost = lost
+        self.next = next_call(state)  # the milestone to be called next, if any
         self.inbox: list[Arrival] = []
         self.seen: set[str] | None = None  # command ids that are in hand already
         self.calling: tuple[int, ...] = ()

@@ -133,6 +133,7 @@ class Turns:
         self, run: OwnedRun, before: RunState, events: Sequence[Event], after: RunState, now: float
     ) -> RowChange | None:
         """The index row changes only when a reader, or another worker, must see something else than before."""
+        run.next = next_call(after)
         if not self._goes_on_here(run, after, now):
             run.lost += _losses(events)
             return self._released(run, after)
@@ -154,8 +155,7 @@ class Turns:
             return True  # a claim is never released under a call
         if after.final is not None or self.stopping:
             return False
-        index = next_call(after)
-        return index is not None and after.calls(index).not_before <= now + HOLD
+        return run.next is not None and after.calls(run.next).not_before <= now + HOLD
 
     def _misfits(self, state: RunState, arrivals: Sequence[Arrival]) -> dict[str | None, Answer]:
         """Results given from outside that do not fit their milestone's type: refused before they are decided."""
