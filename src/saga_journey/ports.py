@@ -96,6 +96,17 @@ class Claimed:
     """When the next unowned run falls due; None when none will by itself."""
 
 
+class Worker(NamedTuple):
+    """A process that moves runs, or that died and left `runs` of them behind. Times are store time."""
+
+    owner: int
+    alive: bool
+    """It holds its lock, or nobody can tell, and its lease is not over."""
+    runs: int
+    seen_at: float
+    lease_until: float
+
+
 class OutboxRow(NamedTuple):
     """An event for the outside. Its id comes from (saga, seq, item), so a repeat carries the same id."""
 
@@ -231,6 +242,9 @@ class Store(Protocol):
 
     async def leave(self, owner: int) -> None: ...
 
+    async def workers(self) -> list[Worker]:
+        """Every owner that is registered, also the dead ones whose runs nobody has taken over yet. Changes nothing."""
+
     async def claim(self, owner: int, room: int, served: Collection[int], grace: float, *, fragile: bool) -> Claimed:
         """Claims up to `room` runs that are due, each under a new epoch.
 
@@ -326,7 +340,7 @@ class Call:
     """Set by the engine: the deadline has passed, whatever the handler says now is not counted."""
     cancelled: bool = False
     """Set by the engine: its task was cancelled because of that."""
-    emitted: list[tuple[str, Json]] | None = None
+    emitted: tuple[tuple[str, Json], ...] = ()
     """What the handler emitted; written only with the ok of this attempt."""
 
 

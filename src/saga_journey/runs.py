@@ -57,6 +57,7 @@ class Runs:
         self.engine = engine
         self.curator = curator
         self._clock = clock
+        self._stored: dict[tuple[str, str], tuple[int, int]] = {}
         self.new_id = new_id
 
     async def start(
@@ -69,14 +70,20 @@ class Runs:
         """
         tenant = tenant_of(who)
         text = self.curator.input_shape(definition).dump(input, f"the input of {definition.name!r}")
-        number = await self.store.tenant(tenant)
-        stored = await self.store.save_definition(number, definition)
+        number, stored = self._stored.get((tenant, definition.hash)) or await self._store(tenant, definition)
         turn = begin(definition, self.new_id("saga"), text, (who or {}).get("user_id"), self._clock.now())
         start_key = None if key is None else _start_key(key, text)
         started = await self.engine.start(tenant, turn, stored, number, start_key)
         if started.existing is not None and not started.same:
             raise KeyConflict(definition.name, key or "", started.existing)
         return Run(self, started.existing or turn.state.saga_id, who, started.key)
+
+    async def _store(self, tenant: str, definition: JourneyDefinition) -> tuple[int, int]:
+        """The numbers of a tenant and of a definition there; made when they are new, looked up once."""
+        number = await self.store.tenant(tenant)
+        stored = number, await self.store.save_definition(number, definition)
+        self._stored[tenant, definition.hash] = stored
+        return stored
 
     def run(self, saga_id: str, who: UserContext | None = None) -> Run:
         """A handle on a run. Nothing is looked up yet; its methods raise UnknownSaga when it does not exist for you."""

@@ -38,7 +38,7 @@ def encode(value: object, what: str = "value") -> Json:
         raise NotJson(
             what, f"{len(raw):,} bytes of JSON, at most {MAX_BYTES:,} can be recorded: keep a reference to it"
         )
-    if b"\\u0000" in raw and (problem := _bad_text(value, what)):
+    if b"\\" in raw and b"\\u0000" in raw and (problem := _bad_text(value, what)):
         raise problem
     text: Json = raw.decode()  # type: ignore[assignment]  # NewType's own call is not free
     return text

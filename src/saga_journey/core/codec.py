@@ -18,7 +18,7 @@ from saga_journey.core.canonical import Json, encode
 from saga_journey.core.commands import COMMAND_NAMES, Answer, External
 from saga_journey.core.definition import JourneyDefinition, plain
 from saga_journey.core.design import from_plain
-from saga_journey.core.events import WIRE_NAMES, Because, Event
+from saga_journey.core.events import WIRE_NAMES, Because, Event, MilestoneCompleted
 
 UPCASTERS: dict[str, Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]] = {}
 """An old wire name to a function from its fields to the name and fields of today."""
@@ -79,8 +79,14 @@ _COMMANDS_BY_NAME = {wire.name: wire for wire in _COMMANDS.values()}
 def encode_turn(turn: Sequence[Event]) -> str:
     """A turn's events as one journal row."""
     if len(turn) == 1:
-        return f"[{_EVENTS[type(turn[0])].framed(turn[0])}]"
-    return f"[{','.join([_EVENTS[type(event)].framed(event) for event in turn])}]"
+        return f"[{_framed(turn[0])}]"
+    return f"[{','.join([_framed(event) for event in turn])}]"
+
+
+def _framed(event: Event) -> str:
+    if type(event) is MilestoneCompleted and event.result is not None and event.who is None:  # most of every journal
+        return f'["milestone_completed",{{"milestone":"{event.milestone}","result":{event.result}}}]'
+    return _EVENTS[type(event)].framed(event)
 
 
 def decode_turn(row: str) -> list[Event]:

@@ -17,7 +17,10 @@ from saga_journey.core.fact import fact
 
 @fact
 class Ok:
+    """The handler returned. `emitted` are events for the outside, true only together with this answer."""
+
     result: Json | None = None
+    emitted: tuple[tuple[str, Json], ...] = ()
 
 
 @fact

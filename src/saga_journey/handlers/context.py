@@ -167,8 +167,7 @@ class Context(Generic[I]):
 
     def emit(self, event_type: str, data: Any) -> None:
         """An event for the outside, published only if this attempt ends ok; `data` must be JSON (else NotJson)."""
-        item = (event_type, encode(data, f"event {event_type!r}"))
-        self._call.emitted = [*(self._call.emitted or ()), item]
+        self._call.emitted += ((event_type, encode(data, f"event {event_type!r}")),)
 
 
 def call_key(state: RunState, milestone: int, op: Op) -> str:

@@ -104,7 +104,7 @@ class LocalInvoker:
             return TurnedAway(printable(away.reason))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - this is where every surprise becomes "unknown"
             return Unknown(describe_error(error))
-        return _recorded(handler, value) if call.op == DO else _DONE
+        return _recorded(handler, value, call) if call.op == DO else Ok(None, call.emitted)
 
 
 @dataclass(slots=True)
@@ -114,18 +114,15 @@ class _Bound:
     result: Shape
 
 
-_DONE = Ok()
-
-
 def _handler_of(call: Call) -> str | None:
     spec = call.state.definition.milestones[call.milestone]
     return spec.action if call.op == DO else spec.undo
 
 
-def _recorded(handler: Handler, value: object) -> Answered:
+def _recorded(handler: Handler, value: object, call: Call) -> Answered:
     """The result as JSON. What cannot be recorded is unknown: the action was done, and asking again gives the same."""
     try:
-        return Ok(handler.result.dump_result(value, "result"))
+        return Ok(handler.result.dump_result(value, "result"), call.emitted)
     except (InvalidInput, NotJson) as error:
         return Unknown(
             f"{handler.name} was called, but its result cannot be recorded: {printable(str(error))}", exhausted=True

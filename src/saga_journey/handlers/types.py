@@ -49,6 +49,8 @@ class Shape:
 
     def dump_result(self, value: object, what: str) -> Json | None:
         """As `dump`, but a handler that returned nothing, and may, has no result."""
+        if type(value) is self._exact:
+            return encode(value, what)
         if value is None and self._adapter is None:
             return None
         text = self.dump(value, what)

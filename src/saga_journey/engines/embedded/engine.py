@@ -17,7 +17,7 @@ from saga_journey.core.timers import call_limit, has_clocks, next_due, overdue
 from saga_journey.engines.embedded.calls import LiveCalls
 from saga_journey.engines.embedded.clock import pass_until
 from saga_journey.engines.embedded.outgoing import outbox_rows
-from saga_journey.engines.embedded.owned import Arrival, OwnedRun
+from saga_journey.engines.embedded.owned import OwnedRun
 from saga_journey.engines.embedded.scheduler import Scheduler
 from saga_journey.engines.embedded.turn import Turns, is_settled
 from saga_journey.errors import Closed
@@ -129,7 +129,7 @@ class EmbeddedEngine:
     # --- moving a run ---
 
     def _spawn(self, run: OwnedRun) -> asyncio.Task[None]:
-        return self._background(self._drive(run))
+        return asyncio.create_task(self._drive(run))  # the run, which is owned as long as the task lives, keeps it
 
     def _background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -165,7 +165,7 @@ class EmbeddedEngine:
         elif self._store.full:
             await self._store.has_room()  # no call of any kind while its result could not be written
         elif overdue(run.state, now):
-            await self._turns.take(run, Arrival(TimePassed()))
+            await self._turns.take(run, TimePassed())
         else:
             await self._sleep(run)
 
@@ -177,7 +177,7 @@ class EmbeddedEngine:
         call = Call(state, index, op, calls.number, calls.fence, run.tenant, now + limit, now)
         prepared = run.uncallable or self._invoker.prepare(call)
         if isinstance(prepared, Uncallable):
-            await self._turns.take(run, Arrival(Report(index, op, call.attempt, prepared)))
+            await self._turns.take(run, Report(index, op, call.attempt, prepared))
             return True
         if self._observers:
             self._observe(_starting(run, call))
@@ -192,17 +192,17 @@ class EmbeddedEngine:
             asyncio.current_task().uncancel()  # type: ignore[union-attr]
         if not self._calls.end(run, call):
             return False
-        await self._turns.take(run, self._arrival(run, call, outcome))
+        await self._turns.take(run, self._report(run, call, outcome))
         return True
 
-    def _arrival(self, run: OwnedRun, call: Call, outcome: Answered) -> Arrival:
+    def _report(self, run: OwnedRun, call: Call, outcome: Answered) -> Report:
         """What came of a call, as the next command of its run."""
         run.calling = ()
         if call.over_time:
             outcome = Unknown(f"no answer within {call.deadline - call.began:g} s")
         if self._observers:
             self._observe(_ended(run, call, outcome, self._clock.now()))
-        return Arrival(Report(call.milestone, call.op, call.attempt, outcome), None, call.emitted, call.fence)
+        return Report(call.milestone, call.op, call.attempt, outcome)
 
     def _leave_behind(self, run: OwnedRun, call: Call) -> None:
         name, late = run.state.definition.milestones[call.milestone].id, self._clock.now() - call.deadline
@@ -211,14 +211,14 @@ class EmbeddedEngine:
         )
 
         async def go_on() -> None:
-            await self._turns.take(run, self._arrival(run, call, Unknown("left behind")))
+            await self._turns.take(run, self._report(run, call, Unknown("left behind")))
             await self._drive(run)
 
         run.task = self._background(go_on())
 
     def _deadline_struck(self, run: OwnedRun) -> None:
         """The run's deadline struck during a call: it is decided now, the call ends by itself."""
-        _ = self._background(self._turns.take(run, Arrival(TimePassed())))
+        _ = self._background(self._turns.take(run, TimePassed()))
 
     async def _sleep(self, run: OwnedRun) -> None:
         """Until the next attempt is due, or something else arrives for the run."""

@@ -7,22 +7,28 @@ from typing import Any
 
 from saga_journey.core.canonical import encode
 from saga_journey.core.codec import event_fields, event_name
+from saga_journey.core.commands import Ok, Report
 from saga_journey.core.events import Event, MilestoneCompensated, MilestoneCompleted
 from saga_journey.core.state import RunState
-from saga_journey.engines.embedded.owned import Arrival
 from saga_journey.ports import OutboxRow
 
 
-def outbox_rows(before: RunState, events: Sequence[Event], arrivals: Sequence[Arrival]) -> list[OutboxRow]:
+def outbox_rows(before: RunState, events: Sequence[Event], arrived: Sequence[object]) -> list[OutboxRow]:
     """A row for each event of a turn, and for each `ctx.emit` of an attempt that this turn records as ok."""
     rows = [_fact(before, before.seq + place, event) for place, event in enumerate(events, 1)]
     if any(isinstance(e, MilestoneCompleted | MilestoneCompensated) for e in events):
-        for arrival in arrivals:
-            rows += [
-                OutboxRow(arrival.fence, index, kind, data)
-                for index, (kind, data) in enumerate(arrival.emitted or (), 1)
-            ]
+        for report in arrived:
+            if isinstance(report, Report) and isinstance(report.outcome, Ok):
+                rows += _emitted(before, report, report.outcome)
     return rows
+
+
+def _emitted(before: RunState, report: Report, ok: Ok) -> list[OutboxRow]:
+    """Their ids come from the intent of the attempt, so a repeat of the commit carries the same ones."""
+    if not before.expects(report.milestone, report.op, report.attempt):
+        return []
+    fence = before.calls(report.milestone).fence
+    return [OutboxRow(fence, item, kind, data) for item, (kind, data) in enumerate(ok.emitted, 1)]
 
 
 def _fact(before: RunState, seq: int, event: Event) -> OutboxRow:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from saga_journey.core.canonical import Json
-from saga_journey.core.commands import Command, Uncallable
+from saga_journey.core.commands import Command, External, Uncallable
 from saga_journey.core.state import RunState
 from saga_journey.core.walk import next_call
 from saga_journey.ports import RunKey
 
 
-class Arrival(NamedTuple):
-    """Something that arrived for a run: a command, its stored id if a person sent it, what its attempt emitted."""
+class Sent(NamedTuple):
+    """A command that somebody sent: it is stored under its id, and gets an answer."""
 
-    command: Command
-    command_id: str | None = None
-    emitted: Sequence[tuple[str, Json]] | None = None
-    fence: int = 0
+    command: External
+    command_id: str
+
+
+Arrival = Command | Sent
 
 
 class OwnedRun:

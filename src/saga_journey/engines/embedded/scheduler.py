@@ -18,7 +18,7 @@ from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.evolve import evolve
 from saga_journey.core.state import RunState, SagaStatus
 from saga_journey.engines.embedded.clock import pass_until
-from saga_journey.engines.embedded.owned import Arrival, OwnedRun
+from saga_journey.engines.embedded.owned import OwnedRun, Sent
 from saga_journey.engines.embedded.turn import NEVER, Turns
 from saga_journey.errors import Overloaded, StoreError, StoreFull
 from saga_journey.ports import (
@@ -171,8 +171,8 @@ class Scheduler:
             return
         run = OwnedRun(claimed.record.key, claimed.record.tenant, claimed.record.epoch, state, claimed.lost)
         run.uncallable = self._uncallable(claimed, state)
-        run.inbox = [Arrival(command) for command in _news(claimed, run)]
-        run.inbox += [self.arrival(c) for c in claimed.commands if run.first_seen(c.command_id)]
+        run.inbox = [*_news(claimed, run)]
+        run.inbox += [sent(c) for c in claimed.commands if run.first_seen(c.command_id)]
         self.owned[run.key] = run
         run.task = self._drive(run)
 
@@ -217,11 +217,8 @@ class Scheduler:
         if run is None or run.gone:
             return False
         if run.first_seen(command.command_id):
-            self._spawn(self._turns.take(run, self.arrival(command)))
+            self._spawn(self._turns.take(run, sent(command)))
         return True
-
-    def arrival(self, command: StoredCommand) -> Arrival:
-        return Arrival(decode_command(command.name, command.body), command.command_id)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -262,6 +259,10 @@ def fold(definition: JourneyDefinition, claimed: ClaimedRun) -> RunState:
     for row in claimed.rows:
         state = evolve(state, decode_turn(row.events), row.at)
     return state
+
+
+def sent(command: StoredCommand) -> Sent:
+    return Sent(decode_command(command.name, command.body), command.command_id)
 
 
 def _news(claimed: ClaimedRun, run: OwnedRun) -> list[Command]:

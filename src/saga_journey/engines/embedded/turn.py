@@ -20,7 +20,7 @@ from saga_journey.core.state import FINAL, RunState, SagaStatus
 from saga_journey.core.timers import next_due
 from saga_journey.core.walk import next_call
 from saga_journey.engines.embedded.outgoing import outbox_rows
-from saga_journey.engines.embedded.owned import Arrival, OwnedRun
+from saga_journey.engines.embedded.owned import Arrival, OwnedRun, Sent
 from saga_journey.ports import Clock, Fenced, Invoker, RowChange, Store, TurnWrite
 
 log = logging.getLogger("saga_journey.engine")
@@ -80,54 +80,59 @@ class Turns:
                 run.settled = None
             run.wake()
 
-    async def _one(self, run: OwnedRun, arrivals: list[Arrival]) -> None:
+    async def _one(self, run: OwnedRun, arrived: list[Arrival]) -> None:
         before, now = run.state, self._clock.now()
-        if len(arrivals) == 1 and arrivals[0].command_id is None:
-            turn, answers = decide(before, (arrivals[0].command,), now, run.calling), NO_ANSWERS
+        if len(arrived) == 1 and type(arrived[0]) is not Sent:
+            turn, answers = decide(before, arrived, now, run.calling), NO_ANSWERS  # type: ignore[arg-type]
         else:
-            turn, answers = self._decide_all(run, arrivals, now)
+            turn, answers = self._decide_all(run, arrived, now)
         events, after = turn.events, turn.state
         row = self._row(run, before, events, after, now)
-        if not events and row is None and not answers:
+        if events:
+            outbox = outbox_rows(before, events, arrived) if self._publishing else ()
+            at, text = after.at, encode_turn(events)
+            write = TurnWrite(run.key, run.epoch, before.seq + 1, at, text, row, answers, outbox)
+        elif row is not None or answers:
+            write = TurnWrite(run.key, run.epoch, before.seq + 1, now, None, row, answers)
+        else:
             return
-        write = TurnWrite(
-            run.key,
-            run.epoch,
-            before.seq + 1,
-            after.at if events else now,
-            encode_turn(events) if events else None,
-            row,
-            answers,
-            outbox_rows(before, events, arrivals) if self._publishing and events else (),
-        )
+        if not await self._written(run, write):
+            return
+        run.state = after
+        if self.observed and events:
+            self._observe(run, events)
+        if row is not None or answers:
+            run.gone = row is not None and row.owner is None
+            self._told(run, write, answers)
+
+    async def _written(self, run: OwnedRun, write: TurnWrite) -> bool:
+        """False: another worker has claimed the run, and nothing was written."""
         try:
             await self._store.commit(write)
         except Fenced:
             log.warning("%s: another worker has claimed it; what was decided here is dropped", run.saga_id)
             run.gone = True
-        else:
-            run.state = after
-            if self.observed and events:
-                self._observe(run, events)
-        if row is not None or answers or run.gone:
-            run.gone = run.gone or (row is not None and row.owner is None)
-            self._told(run, write, answers)
+            self._told(run, write, NO_ANSWERS)
+            return False
+        return True
 
-    def _decide_all(self, run: OwnedRun, arrivals: list[Arrival], now: float) -> tuple[Turn, list[tuple[str, Answer]]]:
-        refused = self._misfits(run.state, arrivals)
-        turn = decide(run.state, [a.command for a in arrivals if a.command_id not in refused], now, run.calling)
-        return turn, _answers(arrivals, turn, refused)
+    def _decide_all(self, run: OwnedRun, arrived: list[Arrival], now: float) -> tuple[Turn, list[tuple[str, Answer]]]:
+        """Several arrivals, or such as want an answer."""
+        refused = {a.command_id: answer for a in arrived if type(a) is Sent and (answer := self._misfit(run.state, a))}
+        kept = [a for a in arrived if type(a) is not Sent or a.command_id not in refused]
+        commands: list[Command] = [a.command if type(a) is Sent else a for a in kept]  # type: ignore[misc]
+        turn = decide(run.state, commands, now, run.calling)
+        decided = zip(kept, turn.answers, strict=True)
+        answers = [(a.command_id, answer) for a, answer in decided if type(a) is Sent and answer is not None]
+        return turn, [*refused.items(), *answers]
 
     async def release(self, run: OwnedRun) -> None:
         """Gives the claim back, with nothing in doubt: no call of this run is under way."""
         state, now = run.state, self._clock.now()
         write = TurnWrite(run.key, run.epoch, state.seq + 1, now, None, self._released(run, state))
-        try:
-            await self._store.commit(write)
-        except Fenced:
-            log.info("%s was claimed by another worker meanwhile", run.saga_id)
-        run.gone = True
-        self._told(run, write, ())
+        if await self._written(run, write):
+            run.gone = True
+            self._told(run, write, NO_ANSWERS)
 
     def _row(
         self, run: OwnedRun, before: RunState, events: Sequence[Event], after: RunState, now: float
@@ -157,20 +162,15 @@ class Turns:
             return False
         return run.next is not None and after.calls(run.next).not_before <= now + HOLD
 
-    def _misfits(self, state: RunState, arrivals: Sequence[Arrival]) -> dict[str | None, Answer]:
-        """Results given from outside that do not fit their milestone's type: refused before they are decided."""
-        found: dict[str | None, Answer] = {}
-        for arrival in arrivals:
-            if arrival.command_id is not None and (problem := self._misfit(state, arrival.command)):
-                found[arrival.command_id] = Answer(False, "wrong_result", problem)
-        return found
-
-    def _misfit(self, state: RunState, command: Command) -> str | None:
+    def _misfit(self, state: RunState, sent: Sent) -> Answer | None:
+        """A result given from outside that does not fit its milestone's type is refused before it is decided."""
+        command = sent.command
         if not isinstance(command, Advance | Skip | StateFact) or command.result is None:
             return None
         open_ones = [state.definition.milestones[i].id for i in state.open] + [a.milestone for a in state.attention]
         name = command.milestone or next((m for m in open_ones if m), None)
-        return None if name is None else self._invoker.problem_with(state.definition, name, command.result)
+        problem = None if name is None else self._invoker.problem_with(state.definition, name, command.result)
+        return None if problem is None else Answer(False, "wrong_result", problem)
 
 
 UNREMARKABLE = frozenset({ev.MilestoneCompleted, ev.MilestoneCompensated, ev.AttemptEnded})
@@ -182,16 +182,6 @@ def _losses(events: Sequence[Event]) -> int:
 
 
 NO_ANSWERS: list[tuple[str, Answer]] = []
-
-
-def _answers(arrivals: list[Arrival], turn: Turn, refused: dict[str | None, Answer]) -> list[tuple[str, Answer]]:
-    decided = iter(turn.answers)
-    found = []
-    for arrival in arrivals:
-        answer = refused.get(arrival.command_id) if arrival.command_id in refused else next(decided)
-        if arrival.command_id is not None and answer is not None:
-            found.append((arrival.command_id, answer))
-    return found
 
 
 def is_settled(status: SagaStatus) -> bool:

@@ -127,6 +127,11 @@ update owner set lease_until = ?2, seen_at = ?3, dead_since = null where owner =
 -- name: owners
 select owner, lease_until, dead_since from owner;
 
+-- name: workers
+select o.owner, o.lease_until, o.seen_at,
+    (select count(*) from run r where r.owner = o.owner and r.due_at is not null)
+from owner o order by o.owner;
+
 -- name: bury_owner
 update owner set dead_since = ?2 where owner = ?1 and dead_since is null;
 

@@ -26,6 +26,7 @@ from saga_journey.ports import (
     Started,
     StoredCommand,
     TurnWrite,
+    Worker,
 )
 from saga_journey.stores.migrate import Migration, migrate
 from saga_journey.stores.queries import load_queries
@@ -169,6 +170,16 @@ class SqliteStore:
     async def leave(self, owner: int) -> None:
         await self._write(lambda db: db.execute(_sql["forget_owner"], (owner,)) and None)
         self._locks.drop(owner)
+
+    async def workers(self) -> list[Worker]:
+        return await self._read(self._workers)
+
+    def _workers(self, db: sqlite3.Connection) -> list[Worker]:
+        now = self.now()
+        return [
+            Worker(owner, lease_until >= now and not self._locks.is_free(owner), runs, seen_at, lease_until)
+            for owner, lease_until, seen_at, runs in db.execute(_sql["workers"])
+        ]
 
     async def claim(self, owner: int, room: int, served: Collection[int], grace: float, *, fragile: bool) -> Claimed:
         return await self._write(lambda db: self._claim(db, owner, room, json.dumps(list(served)), grace, fragile))
