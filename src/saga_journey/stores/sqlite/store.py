@@ -84,7 +84,7 @@ class SqliteStore:
         return store
 
     def _prepare(self) -> None:
-        db = self._writer.connection
+        db = self._writer.transactions.connection
         migrate(db, MIGRATIONS)
         self.now = anchored(db, _sql)
 
@@ -92,7 +92,7 @@ class SqliteStore:
 
     @property
     def commits(self) -> int:
-        return self._writer.commits
+        return self._writer.transactions.commits
 
     @property
     def full(self) -> bool:

@@ -1,8 +1,9 @@
 """The one writer of a process: group commit.
 
-1. On the loop, writes pile up while ready tasks run; then all of them go to the writer's thread as one batch.
-2. The thread writes the batch in one transaction and flushes once.
-3. One call into the loop acknowledges the whole batch; what piled up meanwhile is the next batch.
+1. On the loop, writes pile up while ready tasks run; then all of them are one batch.
+2. The batch is written in one transaction and flushed once: by the writer's thread; or on the loop itself, when batches
+   are small and the disk has lately been so fast that handing over to a thread would cost more than the flush.
+3. One call into the loop acknowledges the whole batch; what piled up meanwhile is the next one.
 
 A batch that fails because of one of its writes (a lost claim, a taken key) is done again write by write, so that each
 fails alone. A batch that fails for want of room is kept and tried again; what was known first is written first.
@@ -16,12 +17,13 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from saga_journey.errors import Closed, StoreBroken, StoreError, StoreFull
-from saga_journey.ports import Fenced, TurnWrite
-from saga_journey.stores.sqlite.connection import LATER, connect, error_name, explain
+from saga_journey.ports import TurnWrite
+from saga_journey.stores.sqlite.connection import LATER, error_name, explain
+from saga_journey.stores.sqlite.transactions import Group, Transactions
 
 log = logging.getLogger("saga_journey.store")
 
@@ -30,6 +32,15 @@ LOOK_EVERY = 0.1
 """How often the thread looks whether another process wrote (seconds)."""
 TRY_AGAIN_EVERY = 0.5
 """How often a batch that found no room is tried again (seconds)."""
+HERE_AT_MOST = 32
+"""Batches up to this many writes may be written on the loop …"""
+HERE_SECONDS = 0.001
+"""… while a batch takes less than this (smoothed), …"""
+STALL_SECONDS = 0.01
+"""… and none took longer than this lately."""
+COOL_DOWN = 1.0
+
+Waiting = tuple[Any, "asyncio.Future[Any]"]
 
 
 def patient(write: object) -> bool:
@@ -37,38 +48,22 @@ def patient(write: object) -> bool:
     return type(write) is TurnWrite
 
 
-class Group(Protocol):
-    """Writes a batch inside an open transaction, and gives one result for each write."""
-
-    def together(self, db: sqlite3.Connection, batch: Sequence[Any]) -> list[Any]:
-        """All at once, the fast way. Raises `Mismatch` when one of them cannot be written."""
-
-    def alone(self, db: sqlite3.Connection, write: Any) -> Any:
-        """One of them; raises what is to be told to its task."""
-
-
-class Mismatch(Exception):
-    """One write of a batch cannot be applied; nothing says yet which one."""
-
-
 class Writer:
-    """Owns the writing connection. `submit` from the loop, wait on the future it gives."""
+    """`submit` from the loop, wait on the future it gives."""
 
     def __init__(self, path: str, group: Group) -> None:
         self.path = path
-        self.commits = 0
         self.full = False
-        self._group = group
-        self.connection = connect(path)
-        self._queue: queue.SimpleQueue[list[tuple[Any, asyncio.Future[Any]]] | None] = queue.SimpleQueue()
-        self._pending: list[tuple[Any, asyncio.Future[Any]]] = []
+        self.transactions = Transactions(path, group)
+        self._queue: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
+        self._pending: list[Waiting] = []
         self._scheduled = self._in_flight = self._closed = False
         self._broken: StoreBroken | None = None
         self._idle: asyncio.Future[None] | None = None
         self._room: list[asyncio.Future[None]] = []
         self._listeners: list[Callable[[], None]] = []
-        self._version = self._data_version()
         self._looked = 0.0
+        self._here_from = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="saga-writer", daemon=True)
 
@@ -103,11 +98,30 @@ class Writer:
             return
         batch, self._pending = self._pending[:BATCH_AT_MOST], self._pending[BATCH_AT_MOST:]
         self._in_flight = True
-        self._queue.put(batch)
+        results = self._written_here(batch) if len(batch) <= HERE_AT_MOST else None
+        if results is None:
+            self._queue.put(batch)
+        else:
+            self._acknowledge(batch, results)
 
-    def _acknowledge(self, done: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    def _written_here(self, batch: list[Waiting]) -> list[Any] | None:
+        """The results, when the loop may write this batch itself and could; None leaves it to the thread."""
+        db, began = self.transactions, time.monotonic()
+        if self.full or db.seconds > HERE_SECONDS or began < self._here_from or not db.lock.acquire(blocking=False):
+            return None
+        try:
+            return db.write([write for write, _ in batch], wait=False)
+        except sqlite3.Error:
+            self._here_from = began + COOL_DOWN  # busy, full or worse: the thread has the time to deal with it
+            return None
+        finally:
+            db.lock.release()
+            if time.monotonic() - began > STALL_SECONDS:
+                self._here_from = began + COOL_DOWN
+
+    def _acknowledge(self, batch: list[Waiting], results: list[Any]) -> None:
         self._in_flight = False
-        for future, result in done:
+        for (_, future), result in zip(batch, results, strict=True):
             if result is None or not isinstance(result, BaseException):
                 if not future.done():
                     future.set_result(result)
@@ -143,8 +157,8 @@ class Writer:
         for callback in list(self._listeners):
             callback()
 
-    def _gave_room_up(self, refused: list[asyncio.Future[Any]], why: StoreError) -> None:
-        for future in refused:
+    def _refuse(self, batch: list[Waiting], why: StoreError) -> None:
+        for _, future in batch:
             if not future.done():
                 future.set_exception(why)
 
@@ -158,7 +172,7 @@ class Writer:
             await self._idle
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
-        self.connection.close()
+        self.transactions.close()
 
     # --- in the thread ---
 
@@ -168,8 +182,6 @@ class Writer:
                 batch = self._queue.get(timeout=LOOK_EVERY)
             except queue.Empty:
                 self._look()
-                if self.full:
-                    self._probe()
                 continue
             if batch is None:
                 return
@@ -178,30 +190,27 @@ class Writer:
                 self._look()
 
     def _look(self) -> None:
-        """Has another process committed since? `data_version` moves only for others' commits."""
+        """Has another process written, and is there room again?"""
         self._looked = time.monotonic()
-        version = self._data_version()
-        if version != self._version:
-            self._version = version
+        with self.transactions.lock:
+            changed = self.transactions.others_wrote()
+            if self.full:
+                self._probe()
+        if changed:
             self._call(self._changed)
 
     def _probe(self) -> None:
-        """Nothing waits to be written: find out whether something could be."""
         try:
-            self._attempt(lambda db: [db.execute("update anchor set wall = wall")])
+            self.transactions.probe()
         except sqlite3.Error:
             time.sleep(TRY_AGAIN_EVERY)
         else:
             self._room_again()
-            self._call(self._acknowledge, [])
+            self._call(self._acknowledge, [], [])
 
     def _room_again(self) -> None:
         self.full = False
         log.warning("%s: there is room again, going on", self.path)
-
-    def _data_version(self) -> int:
-        version: int = self.connection.execute("pragma data_version").fetchone()[0]
-        return version
 
     def _call(self, callback: Callable[..., None], *args: Any) -> None:
         assert self._loop is not None
@@ -210,66 +219,32 @@ class Writer:
         except RuntimeError:  # the loop was closed under us: nobody is left to be told
             log.debug("the event loop is gone; %s was not told", callback)
 
-    def _write(self, batch: list[tuple[Any, asyncio.Future[Any]]]) -> None:
-        while True:
+    def _write(self, batch: list[Waiting]) -> None:
+        results: list[Any] = []
+        while batch and not results:
             try:
-                results = self._transaction([write for write, _ in batch])
-                break
+                with self.transactions.lock:
+                    results = self.transactions.write([write for write, _ in batch])
             except sqlite3.Error as error:
-                if error_name(error) not in LATER:
+                if error_name(error) in LATER:
+                    batch = self._wait_for_room(batch, error)
+                else:
                     results = self._break(error, len(batch))
-                    break
-                batch = self._wait_for_room(batch, error)
-                if not batch:
-                    self._call(self._acknowledge, [])
-                    return
-        if self.full and not self._broken:
+        if self.full and batch and not self._broken:
             self._room_again()
-        self._call(self._acknowledge, [(f, r) for (_, f), r in zip(batch, results, strict=True)])
+        self._call(self._acknowledge, batch, results)
 
-    def _transaction(self, writes: list[Any]) -> list[Any]:
-        try:
-            return self._attempt(lambda db: self._group.together(db, writes))
-        except (Mismatch, sqlite3.IntegrityError):
-            return self._attempt(lambda db: [self._alone(db, write) for write in writes])
-
-    def _attempt(self, work: Callable[[sqlite3.Connection], list[Any]]) -> list[Any]:
-        db = self.connection
-        try:
-            db.execute("begin immediate")
-            results = work(db)
-            db.execute("commit")
-        finally:
-            if db.in_transaction:  # only then: a blind rollback would hide the real error
-                db.execute("rollback")
-        self.commits += 1
-        return results
-
-    def _alone(self, db: sqlite3.Connection, write: Any) -> Any:
-        db.execute("savepoint alone")
-        try:
-            result = self._group.alone(db, write)
-        except (Fenced, StoreError, sqlite3.IntegrityError) as refusal:
-            db.execute("rollback to alone")
-            result = refusal
-        db.execute("release alone")
-        return result
-
-    def _wait_for_room(
-        self, batch: list[tuple[Any, asyncio.Future[Any]]], error: sqlite3.Error
-    ) -> list[tuple[Any, asyncio.Future[Any]]]:
+    def _wait_for_room(self, batch: list[Waiting], error: sqlite3.Error) -> list[Waiting]:
         """Tells the impatient at once, keeps the rest, and waits a moment. Reads go on meanwhile."""
         why = explain(error, self.path)
         if not self.full:
             self.full = True
             log.error("%s; what is known is kept and written first when there is room", why)
-        refused = [future for write, future in batch if not patient(write)]
-        self._call(self._gave_room_up, refused, why)
-        if self._closed:
-            self._call(self._gave_room_up, [future for _, future in batch], why)
-            return []
-        time.sleep(TRY_AGAIN_EVERY)
-        return [(write, future) for write, future in batch if patient(write)]
+        keep = [] if self._closed else [waiting for waiting in batch if patient(waiting[0])]
+        self._call(self._refuse, [waiting for waiting in batch if waiting not in keep], why)
+        if keep:
+            time.sleep(TRY_AGAIN_EVERY)
+        return keep
 
     def _break(self, error: sqlite3.Error, count: int) -> list[Any]:
         self._broken = StoreBroken(str(explain(error, self.path)))

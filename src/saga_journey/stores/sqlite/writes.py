@@ -8,7 +8,7 @@ from typing import Any
 
 from saga_journey.core.codec import encode_answer
 from saga_journey.ports import Fenced, NewRun, OutboxRow, RunKey, Started, TurnWrite
-from saga_journey.stores.sqlite.writer import Mismatch
+from saga_journey.stores.sqlite.transactions import Mismatch
 
 
 class Work:
@@ -44,6 +44,9 @@ class SqliteGroup:
                 if type(write) is Work:
                     results[place] = write.run(db)
         return results
+
+    def of_runs(self, batch: Sequence[Any]) -> bool:
+        return any(type(write) is not Work for write in batch)
 
     def alone(self, db: sqlite3.Connection, write: Any) -> Any:
         if isinstance(write, TurnWrite):
