@@ -55,8 +55,9 @@ def _saga_started(state: RunState, e: ev.SagaStarted) -> None:
 
 def _milestone_completed(state: RunState, e: ev.MilestoneCompleted) -> None:
     index = state.definition.index[e.milestone]
-    m = state.change(index)
-    m.status, m.doubt, m.asking = COMPLETED, False, False
+    m = state.milestones[index] = state.milestones[index].copy()
+    m.status = COMPLETED
+    m.doubt = m.asking = False
     m.result = e.result
     state.close(index)
     if state.attention:

@@ -46,13 +46,14 @@ def decide(state: RunState, arrived: Sequence[Command], now: float, calling: Col
 
     `now` is store time in seconds; a clock that runs behind the journal counts as the time of its last event.
     """
-    now = max(now, state.at)
+    if now < state.at:
+        now = state.at
     after = state.copy()
-    events: list[Event] = []
     if len(arrived) == 1:
-        answers = [_take(after, arrived[0], now, calling, events)]
+        events, answer = _take(after, arrived[0], now, calling)
+        answers = [answer]
     else:
-        answers = _take_all(after, arrived, now, calling, events)
+        events, answers = _take_all(after, arrived, now, calling)
     open_intents(after)
     if not after.open:
         _conclude(after, now, events)
@@ -60,16 +61,18 @@ def decide(state: RunState, arrived: Sequence[Command], now: float, calling: Col
 
 
 def _take_all(
-    state: RunState, arrived: Sequence[Command], now: float, calling: Collection[int], events: list[Event]
-) -> list[Answer | None]:
+    state: RunState, arrived: Sequence[Command], now: float, calling: Collection[int]
+) -> tuple[list[Event], list[Answer | None]]:
     """Several commands in one turn, each on the state that the ones before it left."""
+    events: list[Event] = []
     answers: list[Answer | None] = [None] * len(arrived)
     calling = [i for i in calling if not any(_reports(command, i) for command in arrived)]
     for place in sorted(range(len(arrived)), key=lambda place: _precedence(arrived[place])):
-        answers[place] = _take(state, arrived[place], now, calling, events)
+        new, answers[place] = _take(state, arrived[place], now, calling)
+        events += new
         if not state.open:
             _conclude(state, now, events)
-    return answers
+    return events, answers
 
 
 def _reports(command: Command, index: int) -> bool:
@@ -83,19 +86,19 @@ def _precedence(command: Command) -> int:
 _ORDER: dict[type, int] = {cmd.Report: 0, cmd.TakeOver: 2, cmd.TimePassed: 3}
 
 
-def _take(
-    state: RunState, command: Command, now: float, calling: Collection[int], events: list[Event]
-) -> Answer | None:
+def _take(state: RunState, command: Command, now: float, calling: Collection[int]) -> tuple[list[Event], Answer | None]:
     """Decides one command on the state so far, folds what follows into it, and says what the answer is."""
     kind = type(command)
     try:
         new = _DECISIONS[kind](state, command, now, calling)
     except Rejected as rejection:
-        return Answer(False, rejection.code, rejection.detail)
+        return [], Answer(False, rejection.code, rejection.detail)
     for event in new:
         fold(state, event, now)
-    events += new
-    return None if kind in _ORDER or kind is cmd.HandlersBack else _answer(state, new)
+    return new, None if kind in _UNANSWERED else _answer(state, new)
+
+
+_UNANSWERED = frozenset({cmd.Report, cmd.TakeOver, cmd.TimePassed, cmd.HandlersBack})
 
 
 def _answer(state: RunState, new: Sequence[Event]) -> Answer:

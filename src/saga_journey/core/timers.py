@@ -50,7 +50,7 @@ def call_limit(state: RunState, index: int, op: Op, now: float) -> float:
     spec = state.definition.milestones[index]
     if op == UNDO:
         return spec.undo_timeout
-    if not has_clocks(state, index):
+    if not state.definition.has_clocks:
         return spec.timeout
     if spec.kind == "external":
         return min(spec.timeout, REQUEST_AT_MOST, bound_of(state, index) - now)
@@ -98,8 +98,3 @@ def overdue(state: RunState, now: float) -> bool:
     if state.direction == UNDO:
         return False
     return any(now >= bound_of(state, index) for index in state.open if not state.blocked(index))
-
-
-def has_clocks(state: RunState, index: int) -> bool:
-    """Could some clock beyond the timeout of a call strike while this milestone is open?"""
-    return state.definition.has_clocks or state.milestones[index].asking

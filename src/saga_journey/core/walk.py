@@ -53,8 +53,10 @@ def owes_undo(state: RunState, index: int) -> bool:
 
 def next_undo(state: RunState) -> int | None:
     """The milestone to undo next: the one started last of those that nothing was done about yet."""
-    for index in range(len(state.milestones) - 1, -1, -1):  # a line is started in its order
-        if state.milestones[index].undo_status is UndoStatus.NONE and owes_undo(state, index):
+    index = len(state.milestones)
+    for m in reversed(state.milestones):  # a line is started in its order
+        index -= 1
+        if m.order and m.undo_status is UndoStatus.NONE and owes_undo(state, index):
             return index
     return None
 
@@ -103,7 +105,8 @@ def next_call(state: RunState) -> int | None:
     if state.final is not None or state.paused_at is not None:
         return None
     for index in state.open:
-        if not state.waits_outside(index) and not (state.attention and state.blocked(index)):
+        m = state.milestones[index]
+        if (m.status is not WAITING or m.asking) and not (state.attention and state.blocked(index)):
             return index
     return None
 

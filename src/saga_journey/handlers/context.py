@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
+from pydantic_core import from_json
+
 from saga_journey.core.canonical import Json, decode, encode
 from saga_journey.core.events import DO, Op
 from saga_journey.core.state import COMPLETED, SKIPPED, RunState
@@ -81,7 +83,7 @@ class Context(Generic[I]):
     def input(self) -> I:
         """The saga's input, in the revision that this milestone sees."""
         if self._input is _MISSING:
-            self._input = decode(self._call.state.input_of(self._call.milestone))
+            self._input = from_json(self._call.state.input_of(self._call.milestone))
         value: I = self._input
         return value
 

@@ -61,8 +61,10 @@ class LocalInvoker:
         if bound is None:
             return Uncallable("handler_missing", f"{_handler_of(call)!r} is not registered in this process")
         call.stoppable = bound.handler.is_async
+        if bound.input.is_plain and call.op == DO:
+            return self._call(bound.handler, call, Context(call, self._curator, NOT_READ))  # plain JSON always reads
         try:
-            return self._call(bound.handler, call, self._arguments(call, bound))
+            return self._call(bound.handler, call, *self._arguments(call, bound))
         except CannotDecode as error:
             return Uncallable("cannot_decode", str(error))
 
@@ -82,7 +84,7 @@ class LocalInvoker:
 
     def _arguments(self, call: Call, bound: _Bound) -> tuple[Any, ...]:
         state, given = call.state, NOT_READ
-        if not bound.input.is_plain:  # plain JSON always reads: the handler does it when it asks
+        if not bound.input.is_plain:
             given = bound.input.load(state.input_of(call.milestone), "the stored input")
         context: Context[Any] = Context(call, self._curator, given)
         if call.op == DO:
@@ -90,7 +92,7 @@ class LocalInvoker:
         result = state.milestones[call.milestone].result
         return (context, None if result is None else bound.result.load(result, "the stored result"))
 
-    async def _call(self, handler: Handler, call: Call, arguments: tuple[Any, ...]) -> Answered:
+    async def _call(self, handler: Handler, call: Call, *arguments: Any) -> Answered:
         try:
             if handler.is_async:
                 value = await handler.fn(*arguments)

@@ -13,7 +13,7 @@ from saga_journey.core.commands import Answer, Answered, External, Report, TimeP
 from saga_journey.core.events import Event
 from saga_journey.core.machine import Turn
 from saga_journey.core.state import RunState
-from saga_journey.core.timers import call_limit, has_clocks, next_due, overdue
+from saga_journey.core.timers import call_limit, next_due, overdue
 from saga_journey.engines.embedded.calls import LiveCalls
 from saga_journey.engines.embedded.clock import pass_until
 from saga_journey.engines.embedded.outgoing import outbox_rows
@@ -142,32 +142,22 @@ class EmbeddedEngine:
         try:
             if run.inbox:
                 await self._turns.take(run)
+            await self._store.has_room() if self._store.full else None
             while not run.gone:
-                now = self._clock.now()
-                if run.next is None or not self._may_call(run.state, run.next, now):
-                    await self._instead_of_calling(run, now)
-                elif not await self._attempt(run, run.next, now):
+                now, index = self._clock.now(), run.next
+                if index is None or self._turns.stopping:
+                    await self._turns.release(run)
+                elif run.state.definition.has_clocks and overdue(run.state, now):
+                    await self._turns.take(run, TimePassed())
+                elif run.state.calls(index).not_before > now:
+                    await self._sleep(run)
+                elif not await self._attempt(run, index, now):
                     return  # left behind: another task drives the run now
         except asyncio.CancelledError:
             raise
         except Exception:
             log.exception("%s: moving it failed; the next claim goes on from the journal", run.saga_id)
             await self._drop(run)
-
-    def _may_call(self, state: RunState, index: int, now: float) -> bool:
-        if self._turns.stopping or self._store.full or state.calls(index).not_before > now:
-            return False
-        return not has_clocks(state, index) or not overdue(state, now)
-
-    async def _instead_of_calling(self, run: OwnedRun, now: float) -> None:
-        if run.next is None or self._turns.stopping:
-            await self._turns.release(run)
-        elif self._store.full:
-            await self._store.has_room()  # no call of any kind while its result could not be written
-        elif overdue(run.state, now):
-            await self._turns.take(run, TimePassed())
-        else:
-            await self._sleep(run)
 
     async def _attempt(self, run: OwnedRun, index: int, now: float) -> bool:
         """Calls one handler and commits what came of it. False: the call was left behind and reports nothing."""
@@ -192,17 +182,18 @@ class EmbeddedEngine:
             asyncio.current_task().uncancel()  # type: ignore[union-attr]
         if not self._calls.end(run, call):
             return False
-        await self._turns.take(run, self._report(run, call, outcome))
+        if call.over_time or self._observers:
+            outcome = self._seen(run, call, outcome)
+        run.calling = ()
+        await self._turns.take(run, Report(index, op, call.attempt, outcome))
         return True
 
-    def _report(self, run: OwnedRun, call: Call, outcome: Answered) -> Report:
-        """What came of a call, as the next command of its run."""
-        run.calling = ()
+    def _seen(self, run: OwnedRun, call: Call, outcome: Answered) -> Answered:
+        """What is recorded of a call: when it ran over its time, whatever it said does not count."""
         if call.over_time:
             outcome = Unknown(f"no answer within {call.deadline - call.began:g} s")
-        if self._observers:
-            self._observe(_ended(run, call, outcome, self._clock.now()))
-        return Report(call.milestone, call.op, call.attempt, outcome)
+        self._observe(_ended(run, call, outcome, self._clock.now()))
+        return outcome
 
     def _leave_behind(self, run: OwnedRun, call: Call) -> None:
         name, late = run.state.definition.milestones[call.milestone].id, self._clock.now() - call.deadline
@@ -211,7 +202,9 @@ class EmbeddedEngine:
         )
 
         async def go_on() -> None:
-            await self._turns.take(run, self._report(run, call, Unknown("left behind")))
+            run.calling = ()
+            outcome = self._seen(run, call, Unknown("left behind"))
+            await self._turns.take(run, Report(call.milestone, call.op, call.attempt, outcome))
             await self._drive(run)
 
         run.task = self._background(go_on())
@@ -229,6 +222,8 @@ class EmbeddedEngine:
         finally:
             timer.cancel()
             run.sleeper = None
+        if self._store.full:
+            await self._store.has_room()  # no call of any kind while its result could not be written
 
     async def _drop(self, run: OwnedRun) -> None:
         """Something unforeseen: give the run back, so that it is claimed again and not forgotten."""

@@ -249,7 +249,7 @@ class Scheduler:
         self.owned.pop(run.key, None)
         if write.row is not None and write.row.due_at is not None and write.row.due_at < NEVER:
             self._wake_at(write.row.due_at)
-        if self.waiting or self._behind:
+        if self.waiting or self._behind or run.lost >= 2:  # fragile ones come one at a time: now the next
             self.nudge()
 
 

@@ -62,23 +62,27 @@ class Turns:
 
         Safe from several tasks: one of them commits, the others wait for it.
         """
-        run.inbox.extend(arrived)
+        run.inbox += arrived
         if run.committing:
-            if run.settled is None:
-                run.settled = asyncio.get_running_loop().create_future()
-            await run.settled
+            await self._settled(run)
             return
         run.committing = True
         try:
             while run.inbox and not run.gone:
-                arrivals, run.inbox = run.inbox, []
-                await self._one(run, arrivals)
+                ready, run.inbox = run.inbox, []
+                await self._one(run, ready)
         finally:
             run.committing = False
             if run.settled is not None:
                 run.settled.set_result(None)
                 run.settled = None
-            run.wake()
+            if run.sleeper is not None:
+                run.wake()
+
+    async def _settled(self, run: OwnedRun) -> None:
+        if run.settled is None:
+            run.settled = asyncio.get_running_loop().create_future()
+        await run.settled
 
     async def _one(self, run: OwnedRun, arrived: list[Arrival]) -> None:
         before, now = run.state, self._clock.now()
@@ -96,7 +100,10 @@ class Turns:
             write = TurnWrite(run.key, run.epoch, before.seq + 1, now, None, row, answers)
         else:
             return
-        if not await self._written(run, write):
+        try:
+            await self._store.commit(write)
+        except Fenced:
+            self._lost(run, write)
             return
         run.state = after
         if self.observed and events:
@@ -105,16 +112,10 @@ class Turns:
             run.gone = row is not None and row.owner is None
             self._told(run, write, answers)
 
-    async def _written(self, run: OwnedRun, write: TurnWrite) -> bool:
-        """False: another worker has claimed the run, and nothing was written."""
-        try:
-            await self._store.commit(write)
-        except Fenced:
-            log.warning("%s: another worker has claimed it; what was decided here is dropped", run.saga_id)
-            run.gone = True
-            self._told(run, write, NO_ANSWERS)
-            return False
-        return True
+    def _lost(self, run: OwnedRun, write: TurnWrite) -> None:
+        log.warning("%s: another worker has claimed it; what was decided here is dropped", run.saga_id)
+        run.gone = True
+        self._told(run, write, NO_ANSWERS)
 
     def _decide_all(self, run: OwnedRun, arrived: list[Arrival], now: float) -> tuple[Turn, list[tuple[str, Answer]]]:
         """Several arrivals, or such as want an answer."""
@@ -130,7 +131,11 @@ class Turns:
         """Gives the claim back, with nothing in doubt: no call of this run is under way."""
         state, now = run.state, self._clock.now()
         write = TurnWrite(run.key, run.epoch, state.seq + 1, now, None, self._released(run, state))
-        if await self._written(run, write):
+        try:
+            await self._store.commit(write)
+        except Fenced:
+            self._lost(run, write)
+        else:
             run.gone = True
             self._told(run, write, NO_ANSWERS)
 
@@ -138,11 +143,12 @@ class Turns:
         self, run: OwnedRun, before: RunState, events: Sequence[Event], after: RunState, now: float
     ) -> RowChange | None:
         """The index row changes only when a reader, or another worker, must see something else than before."""
-        run.next = next_call(after)
-        if not self._goes_on_here(run, after, now):
+        index = run.next = next_call(after)
+        ready = index is not None and not self.stopping and after.calls(index).not_before <= now + HOLD
+        if not ready and not run.calling:  # a claim is never released under a call
             run.lost += _losses(events)
             return self._released(run, after)
-        if type(events[0]) in UNREMARKABLE if len(events) == 1 else not events:
+        if len(events) == 1 and type(events[0]) in UNREMARKABLE:
             return None
         lost = _losses(events)
         run.lost += lost
@@ -154,13 +160,6 @@ class Turns:
         needs = any(a.kind in PARKED_FOR_CODE for a in after.attention)
         due = next_due(after)
         return RowChange(after.status, None, NEVER if due is None and after.final is None else due, run.lost, needs)
-
-    def _goes_on_here(self, run: OwnedRun, after: RunState, now: float) -> bool:
-        if run.calling:
-            return True  # a claim is never released under a call
-        if after.final is not None or self.stopping:
-            return False
-        return run.next is not None and after.calls(run.next).not_before <= now + HOLD
 
     def _misfit(self, state: RunState, sent: Sent) -> Answer | None:
         """A result given from outside that does not fit its milestone's type is refused before it is decided."""

@@ -83,7 +83,8 @@ class Writer:
             future.set_exception(StoreFull(f"{self.path}: there is no room on the disk"))
         else:
             self._pending.append((write, future))
-            self._schedule()
+            if not self._scheduled:
+                self._schedule()
         return future
 
     def _schedule(self) -> None:
