@@ -52,7 +52,7 @@ async def open_journeys(
     journeys: Journeys | None = None
     terminated: list[int] = []
     try:
-        names = _curated(curator or Curator(), sagas)
+        names = _curated(Curator() if curator is None else curator, sagas)  # an empty one is false
         await _refuse_changed(opened, sagas)
         journeys = await _wire(
             opened, names, sagas, chosen, clock, observers, publishing=publisher is not None, working=working

@@ -1,11 +1,11 @@
 """The command `saga`: a thin door to the library, for people at a terminal and for scripts.
 
-    app          the commands and their options        options    what may be said with every command
-    asking       ls, get, watch, history               commands   retry, skip, cancel … and what comes of them
-    lanes        the two lanes of a saga, as text      plans      what a command would do, before it does it
-    picture      a saga on one screen                  desk       the open journeys, and the saga that is meant
-    demo, doctor, database                             screen     stdout, stderr, colour, and nothing harmful
-    as_json      the documented JSON                   problems   exceptions → a sentence and an exit code
+    app              the command line as a whole           look, act, operate   its commands, a few lines each
+    asking           ls, get, watch, history               sending   from a question to the answer of a saga's owner
+    picture, lanes   a saga on one screen; its two lanes   plans     what a command would do, before it does it
+    demo, doctor, schema                                   desk      the open journeys, and the saga that is meant
+    as_json          the documented JSON                   screen    stdout, stderr, colour, and nothing harmful
+    group, problems  exceptions → a sentence and a code    database  the file, looked at before it is opened
 
 Commands never move a saga themselves: they are stored, and applied by the worker that owns it.
 """

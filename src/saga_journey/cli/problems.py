@@ -62,12 +62,16 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, errors.Rejected):
-        return Problem(_REJECTIONS.get(error.code, CONFLICT), error.code, f"the answer is no ({error.code}): {error.detail}")
+        return Problem(
+            _REJECTIONS.get(error.code, CONFLICT), error.code, f"the answer is no ({error.code}): {error.detail}"
+        )
     for kind, exit_code, code in _EXITS:
         if isinstance(error, kind):
             return Problem(exit_code, code, str(error))
     what = f"unexpected {type(error).__name__}: {error}"
-    return Problem(UNEXPECTED, "unexpected", what, "this is a bug in saga-journey: the same command with -v shows where")
+    return Problem(
+        UNEXPECTED, "unexpected", what, "this is a bug in saga-journey: the same command with -v shows where"
+    )
 
 
 def nearest(wanted: str, known: Sequence[str], *, like: float = 0.6) -> str | None:

@@ -34,6 +34,7 @@ STYLES = {
     "strong": "bold",
 }
 WITHOUT_TERMINAL = 100
+UNBOUNDED = 100_000
 
 
 class Screen:
@@ -41,7 +42,7 @@ class Screen:
 
     def __init__(self, given: Given) -> None:
         self.given = given
-        terminal = _is_terminal(sys.stdout)
+        self.terminal = terminal = _is_terminal(sys.stdout)
         self.colors = terminal and given.color and not given.json
         self.moves = terminal and given.live and not given.json
         self.asks = given.live and _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
@@ -50,6 +51,11 @@ class Screen:
     @property
     def width(self) -> int:
         return max(shutil.get_terminal_size((WITHOUT_TERMINAL, 24)).columns, 20)
+
+    @property
+    def room(self) -> int:
+        """How wide a table may be: in a pipe nothing is cut."""
+        return self.width if self.terminal else UNBOUNDED
 
     # --- stdout ---
 

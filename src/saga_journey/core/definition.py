@@ -121,7 +121,7 @@ def _plain_milestone(m: Milestone) -> dict[str, Any]:
     said = _set_fields(m, skip=("retry", "undo_retry", "params"))
     for name, policy, default in (("retry", m.retry, ACTION_RETRY), ("undo_retry", m.undo_retry, UNDO_RETRY)):
         if policy != default:
-            said[name] = {f.name: getattr(policy, f.name) for f in fields(policy)}
+            said[name] = {f.name: _one_form(getattr(policy, f.name), f.type) for f in fields(policy)}
     if m.params is not None:
         said["params"] = decode(m.params)
     return said
@@ -132,8 +132,13 @@ def _set_fields(thing: Any, skip: Collection[str]) -> dict[str, Any]:
     for f in fields(thing):
         value = getattr(thing, f.name)
         if f.name not in skip and (f.default is MISSING or value != f.default):
-            said[f.name] = value
+            said[f.name] = _one_form(value, f.type)
     return said
+
+
+def _one_form(value: Any, declared: object) -> Any:
+    """3600 seconds and 3600.0 seconds are one policy, and must have one hash."""
+    return float(value) if type(value) is int and "float" in str(declared) else value
 
 
 # --- what is wrong with it -------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from saga_journey.core.state import (
     SagaStatus,
     UndoStatus,
 )
+from saga_journey.core.stopping import draining
 from saga_journey.core.walk import open_intents
 
 
@@ -83,6 +84,8 @@ def _end_unanswered(state: RunState, milestone: str, status: MilestoneStatus, er
     m = state.milestones[index]
     m.status, m.doubt, m.asking = status, doubt, False
     state.close(index)
+    if state.attention:
+        state.clear_attention(milestone)
 
 
 def _milestone_skipped(state: RunState, e: ev.MilestoneSkipped) -> None:
@@ -115,7 +118,7 @@ def _after_failure(state: RunState, index: int, op: Op, retry_at: float | None, 
     calls = m.do if op == DO else m.undo
     assert calls is not None
     if op == DO:
-        m.doubt = m.doubt or not clean
+        m.doubt = m.doubt or not clean or m.asking  # what was accepted may yet happen, whatever asking again gave
         m.asking = False
         m.status = RUNNING
     if retry_at is not None:
@@ -137,7 +140,8 @@ def _attempt_working(state: RunState, e: ev.AttemptWorking) -> None:
 
 def _attempt_withdrawn(state: RunState, e: ev.AttemptWithdrawn) -> None:
     index = state.definition.index[e.milestone]
-    if state.calls(index).number > 1 or (state.milestones[index].doubt and e.op == DO):
+    m = state.milestones[index]
+    if state.calls(index).number > 1 or (e.op == DO and (m.doubt or m.asking)):
         return  # it was called before: the intent stays, and is performed when nothing blocks the run any more
     m = state.change(index)
     if e.op == DO:
@@ -155,15 +159,17 @@ def _milestone_retried(state: RunState, e: ev.MilestoneRetried) -> None:
     index = state.definition.index[e.milestone]
     state.clear_attention(e.milestone)
     m = state.milestones[index]
-    if (m.do if e.op == DO else m.undo) is None or index in state.open:
-        return  # withdrawn before its first call: it starts, or goes on, by itself
+    if (m.do if e.op == DO else m.undo) is None:
+        return  # withdrawn before its first call: it starts by itself
     state.change_calls(index, e.op).renew(state.at, state.seq)
     m = state.milestones[index]
     if e.op == DO:
+        m.doubt = m.doubt or m.asking
         m.status, m.asking = RUNNING, False
     else:
         m.undo_status = UndoStatus.RUNNING
-    state.open = (*state.open, index)
+    if index not in state.open:
+        state.open = (*state.open, index)
 
 
 def _input_revised(state: RunState, e: ev.InputRevised) -> None:
@@ -174,15 +180,16 @@ def _input_revised(state: RunState, e: ev.InputRevised) -> None:
 def _fact_stated(state: RunState, e: ev.FactStated) -> None:
     index = state.definition.index[e.milestone]
     m = state.change(index)
+    state.close(index)
     if e.fact == "happened":
-        m.status, m.doubt, m.result = COMPLETED, False, e.result
-        state.clear_attention(e.milestone)
+        m.status, m.doubt, m.asking, m.result = COMPLETED, False, False, e.result
     elif e.fact == "did_not_happen":
-        m.status, m.doubt = REFUSED, False  # attention stays: what follows is another decision
+        m.status, m.doubt, m.asking = REFUSED, False, False
+        if not state.definition.milestones[index].optional:
+            return  # attention stays: what follows is another decision
     else:
         m.undo_status = UndoStatus.MANUAL
-        state.close(index)
-        state.clear_attention(e.milestone)
+    state.clear_attention(e.milestone)
 
 
 def _compensation_decided(state: RunState, e: ev.CompensationDecided) -> None:
@@ -254,7 +261,22 @@ def _lift_pause(state: RunState, paused_at: float) -> None:
 
 
 def _attention_raised(state: RunState, e: ev.AttentionRaised) -> None:
+    if e.milestone is None:
+        _doubt_what_was_called(state)
     state.attention = (*state.attention, Attention(e.kind, e.milestone, e.detail))
+
+
+def _doubt_what_was_called(state: RunState) -> None:
+    """The run was parked unread, after owners that died: no attempt was recorded as lost, and any may have been."""
+    for index in state.open:
+        begun = not state.waits_outside(index) and state.calls(index).not_before <= state.at
+        if not begun or state.op_of(index) == UNDO:
+            continue
+        m = state.change(index)
+        m.doubt = True
+        if draining(state):  # it was only to end
+            m.status, m.asking = UNKNOWN, False
+            state.close(index)
 
 
 def _attention_cleared(state: RunState, e: ev.AttentionCleared) -> None:

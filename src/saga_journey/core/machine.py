@@ -19,7 +19,7 @@ from saga_journey.core.commands import APPLIED, Answer, Command
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.events import DO, Event
 from saga_journey.core.evolve import evolve, fold
-from saga_journey.core.reports import on_report, on_take_over
+from saga_journey.core.reports import doubtful, on_report, on_take_over
 from saga_journey.core.state import RunState, UndoStatus
 from saga_journey.core.timers import on_time_passed
 from saga_journey.core.walk import next_forward, next_undo, open_intents
@@ -66,17 +66,22 @@ def _take_all(
     """Several commands in one turn, each on the state that the ones before it left."""
     events: list[Event] = []
     answers: list[Answer | None] = [None] * len(arrived)
-    calling = [i for i in calling if not any(_reports(command, i) for command in arrived)]
+    ours = [i for i in calling if not any(_reports(state, command, i) for command in arrived)]
+    theirs = doubtful(state, now) if any(type(command) is cmd.TakeOver for command in arrived) else []
     for place in sorted(range(len(arrived)), key=lambda place: _precedence(arrived[place])):
-        new, answers[place] = _take(state, arrived[place], now, calling)
+        command = arrived[place]
+        busy = ours if type(command) is cmd.TimePassed else [*ours, *theirs]  # not clean: a dead owner may have called
+        new, answers[place] = _take(state, command, now, busy)
         events += new
         if not state.open:
             _conclude(state, now, events)
     return events, answers
 
 
-def _reports(command: Command, index: int) -> bool:
-    return isinstance(command, cmd.Report) and command.milestone == index
+def _reports(state: RunState, command: Command, index: int) -> bool:
+    if not isinstance(command, cmd.Report) or command.milestone != index:
+        return False
+    return state.expects(index, command.op, command.attempt)
 
 
 def _precedence(command: Command) -> int:
@@ -95,16 +100,28 @@ def _take(state: RunState, command: Command, now: float, calling: Collection[int
         return [], Answer(False, rejection.code, rejection.detail)
     for event in new:
         fold(state, event, now)
+    if kind is cmd.TimePassed and new:
+        new += _whatever_else_is_due(state, command, now, calling)
     return new, None if kind in _UNANSWERED else _answer(state, new)
 
 
 _UNANSWERED = frozenset({cmd.Report, cmd.TakeOver, cmd.TimePassed, cmd.HandlersBack})
 
 
+def _whatever_else_is_due(state: RunState, command: Command, now: float, calling: Collection[int]) -> list[Event]:
+    """One clock at a time, each on the state that the one before it left, until none has struck."""
+    events: list[Event] = []
+    if not state.open:
+        _conclude(state, now, events)
+    more, _ = _take(state, command, now, calling)
+    return events + more
+
+
 def _answer(state: RunState, new: Sequence[Event]) -> Answer:
     if not new:
         return Answer(True, "no_change", f"the saga is {state.status}")
-    if any(type(e) is ev.StopRequested for e in new) and state.final is None:
+    may_not_stop = state.definition.kind == "saga" and state.final is None
+    if may_not_stop and any(type(e) is ev.StopRequested for e in new):
         return Answer(True, "deferred", "the pivot is being called: applied if it does not happen")
     return APPLIED
 
@@ -117,9 +134,11 @@ def _conclude(state: RunState, now: float, events: list[Event]) -> None:
 
 
 def _conclusion(state: RunState) -> list[Event]:
-    if state.final is not None or state.attention:
+    if state.final is not None:
         return []
     if state.direction == DO:
+        if state.attention:
+            return []
         if state.stop is not None and state.definition.kind == "structured":
             return [ev.SagaCancelled(state.stop)]
         return [ev.SagaCompleted()] if next_forward(state) is None else []
@@ -130,8 +149,8 @@ def _undone(state: RunState) -> list[Event]:
     """Compensated means that every member of the undo set is undone; anything less says so (SEMANTICS 17)."""
     spec = state.definition.milestones
     failed = [i for i, m in enumerate(state.milestones) if m.undo_status is UndoStatus.FAILED]
-    if failed:
-        return [ev.AttentionRaised("stuck_undo", spec[i].id, _error(state, i)) for i in failed]
+    if failed or state.attention:
+        return [ev.AttentionRaised("stuck_undo", spec[i].id, _error(state, i)) for i in failed if not state.blocked(i)]
     if any(m.undo_status is UndoStatus.SKIPPED for m in state.milestones):
         return [ev.SagaResolved("undone, but for what was skipped", operators.standing(state))]
     return [ev.SagaCompensated()]

@@ -92,7 +92,7 @@ def _stop_running(state: RunState, c: cmd.Cancel | cmd.Compensate, calling: Coll
 def on_pause(state: RunState, c: cmd.Pause, now: float, calling: Collection[int]) -> list[Event]:
     if state.final is not None:
         raise Rejected("final", f"the saga is {state.final}: there is nothing to pause")
-    if state.attention:
+    if _waits_for_a_person(state):
         raise Rejected("in_attention", "the saga waits for a person already: nothing is called meanwhile")
     return [] if state.paused_at is not None else [ev.Paused(c.who, c.reason)]
 
@@ -106,12 +106,16 @@ def on_resume(state: RunState, c: cmd.Resume, now: float, calling: Collection[in
 def on_retry(state: RunState, c: cmd.RetryMilestone, now: float, calling: Collection[int]) -> list[Event]:
     """Re-open what is in attention, in the run's direction; cut a backoff short. Never forward after the decision."""
     _must_move(state)
-    if not state.attention:
+    if not _waits_for_a_person(state):
         return _hasten(state, c, now, calling)
     attention = _attention(state, c.milestone)
     if attention.milestone is None:
+        if c.input is not None:
+            raise Rejected("no_milestone", "this attention is about the whole saga: `retry` it without an input first")
         return [ev.AttentionCleared(attention.kind, c.who, c.reason)]
     index = _index(state, attention.milestone)
+    if any(i != index for i in state.open):
+        raise Rejected("one_at_a_time", f"{_name(state, state.open[0])!r} has not ended: it goes on before another one")
     retried = ev.MilestoneRetried(attention.milestone, state.direction, c.who, c.reason)
     if c.input is None:
         return [retried]
@@ -136,7 +140,8 @@ def _backing_off(state: RunState, milestone: str | None, now: float, calling: Co
 
 
 def _in_backoff(state: RunState, index: int, now: float, calling: Collection[int]) -> bool:
-    return index not in calling and not state.waits_outside(index) and state.calls(index).not_before > now
+    clock = now if state.paused_at is None else state.paused_at  # a pause stops it
+    return index not in calling and not state.waits_outside(index) and state.calls(index).not_before > clock
 
 
 def _may_edit(state: RunState, index: int) -> None:
@@ -160,7 +165,7 @@ def on_skip(state: RunState, c: cmd.Skip, now: float, calling: Collection[int]) 
 
 
 def _skippable(state: RunState, milestone: str | None, now: float, calling: Collection[int]) -> int:
-    if state.attention:
+    if _waits_for_a_person(state):
         named = _attention(state, milestone).milestone
         if named is None:
             raise Rejected("no_milestone", "this attention is about the whole saga: `retry` or `resolve` it")
@@ -177,7 +182,7 @@ def _waits_or_backs_off(state: RunState, index: int, now: float, calling: Collec
 
 
 def _skip_undo(state: RunState, c: cmd.Skip) -> list[Event]:
-    if not state.attention or state.paused_at is not None:
+    if not _waits_for_a_person(state):
         raise Rejected("not_in_attention", "an undo can be skipped only when it is stuck")
     named = _attention(state, c.milestone).milestone
     if named is None:
@@ -190,7 +195,7 @@ def on_state_fact(state: RunState, c: cmd.StateFact, now: float, calling: Collec
     _must_be_open(state)
     if c.fact == "undone":
         return [_fact(c, _undoable_by_hand(state, c.milestone, now, calling))]
-    if state.direction == UNDO or not state.attention:
+    if state.direction == UNDO or not _waits_for_a_person(state):
         raise Rejected("not_in_attention", "a fact can be stated only about a milestone that waits for a person")
     named = _attention(state, c.milestone).milestone
     if named is None or not in_doubt(state, index := _index(state, named)):
@@ -198,10 +203,15 @@ def on_state_fact(state: RunState, c: cmd.StateFact, now: float, calling: Collec
     events: list[Event] = [_fact(c, named)]
     if c.fact == "happened" and state.definition.milestones[index].pivot and state.stop is not None:
         events.append(ev.StopTooLate())
-    if c.fact == "did_not_happen" and not state.past_pivot and state.definition.kind == "saga":
+    if c.fact == "did_not_happen" and _a_no_turns_back(state, index):
         because = state.stop or ev.Because("failure", named, "did not happen", c.who, c.reason)
         events.append(ev.CompensationDecided(because))
     return events
+
+
+def _a_no_turns_back(state: RunState, index: int) -> bool:
+    optional = state.definition.milestones[index].optional
+    return not optional and not state.past_pivot and state.definition.kind == "saga"
 
 
 def _fact(c: cmd.StateFact, milestone: str) -> Event:
@@ -211,7 +221,7 @@ def _fact(c: cmd.StateFact, milestone: str) -> Event:
 def _undoable_by_hand(state: RunState, milestone: str | None, now: float, calling: Collection[int]) -> str:
     if state.direction == DO:
         raise Rejected("not_compensating", "nothing is being undone: `compensate` or `cancel` first")
-    if state.attention:
+    if _waits_for_a_person(state):
         if (named := _attention(state, milestone).milestone) is None:
             raise Rejected("no_milestone", "this attention is about the whole saga: `retry` or `resolve` it")
         return named
@@ -223,7 +233,7 @@ def on_resolve(state: RunState, c: cmd.Resolve, now: float, calling: Collection[
     if state.final is SagaStatus.RESOLVED:
         return []
     _must_be_open(state)
-    if not state.attention:
+    if not _waits_for_a_person(state):
         raise Rejected("not_in_attention", "the saga can still move by itself: wait, or cancel it")
     return [ev.SagaResolved(c.reason, standing(state), c.who)]
 
@@ -232,8 +242,22 @@ def standing(state: RunState) -> tuple[str, ...]:
     """The milestones whose effects may still stand and that have an undo."""
     finished = (UndoStatus.DONE, UndoStatus.MANUAL)
     return tuple(
-        _name(state, i) for i, m in enumerate(state.milestones) if owes_undo(state, i) and m.undo_status not in finished
+        _name(state, i)
+        for i, m in enumerate(state.milestones)
+        if m.undo_status not in finished and (owes_undo(state, i) or _may_yet_owe(state, i))
     )
+
+
+def _may_yet_owe(state: RunState, index: int) -> bool:
+    """It has no outcome, and may have had an effect that its undo would undo."""
+    m = state.milestones[index]
+    begun = m.status is WAITING or (m.status is RUNNING and m.doubt)
+    return begun and state.definition.milestones[index].undo is not None
+
+
+def _waits_for_a_person(state: RunState) -> bool:
+    """Nothing of it moves by itself. While one stuck undo is tried again, the others have to wait for it."""
+    return state.status is SagaStatus.FAILED
 
 
 def _must_be_open(state: RunState) -> None:

@@ -11,7 +11,7 @@ from saga_journey.core.canonical import Json
 from saga_journey.core.definition import Milestone, Retry
 from saga_journey.core.events import DO, UNDO, Event, Op
 from saga_journey.core.state import RunState
-from saga_journey.core.stopping import after_failure
+from saga_journey.core.stopping import after_failure, draining, interrupted
 from saga_journey.core.timers import WORKING_AT_MOST, bound_of
 
 LONGEST_ASK = 3600.0
@@ -48,12 +48,14 @@ def _action_ended(
         case cmd.TurnedAway(error):
             return _turned_away(state, index, spec, error, now, calling)
         case cmd.Uncallable(kind, detail):
+            if draining(state):
+                return [interrupted(state, index)]  # nobody needs its handler any more
             return _uncallable(spec, DO, kind, detail)
 
 
 def _requested(state: RunState, index: int, spec: Milestone, calling: Collection[int]) -> list[Event]:
     """The request of an external milestone was answered; what counts is still to come, unless the run has turned."""
-    if state.direction == DO:
+    if not draining(state):
         return [ev.MilestoneWaiting(spec.id)]
     return after_failure(state, index, ev.MilestoneGaveUp(spec.id, "stopped before it was answered"), calling)
 
@@ -96,7 +98,8 @@ def _turned_away(
     if may_retry(state, index, spec, DO, now):
         return [ev.AttemptEnded(spec.id, DO, error, now + delay(state, index, DO), clean=True)]
     if state.direction == UNDO or spec.optional or state.stop is not None:
-        return refused(state, index, error, calling)
+        accepted = state.milestones[index].asking  # an earlier call of this attempt was, so it may yet happen
+        return (gave_up if accepted else refused)(state, index, error, calling)
     return [
         ev.AttemptEnded(spec.id, DO, error, None, clean=True),
         ev.AttentionRaised("participant_misconfigured", spec.id, error),
@@ -107,7 +110,7 @@ def _still_working(
     state: RunState, index: int, spec: Milestone, retry_in: float, now: float, calling: Collection[int]
 ) -> list[Event]:
     bound = bound_of(state, index)
-    if state.direction == UNDO or now >= bound:
+    if draining(state) or now >= bound:
         return gave_up(state, index, "still working when its time was up", calling)
     return [ev.AttemptWorking(spec.id, DO, min(now + _asked_in(retry_in), bound))]
 
@@ -134,6 +137,8 @@ def _undo_ended(state: RunState, index: int, spec: Milestone, outcome: cmd.Answe
         case cmd.Unknown(error) | cmd.TurnedAway(error):
             if may_retry(state, index, spec, UNDO, now):
                 return [ev.AttemptEnded(spec.id, UNDO, error, now + delay(state, index, UNDO))]
+            if isinstance(outcome, cmd.TurnedAway):
+                return [ev.UndoGivenUp(spec.id, error), ev.AttentionRaised("participant_misconfigured", spec.id, error)]
             return undo_given_up(state, index, error)
         case cmd.Uncallable(kind, detail):
             return _uncallable(spec, UNDO, kind, detail)
@@ -151,10 +156,15 @@ def undo_given_up(state: RunState, index: int, error: str) -> list[Event]:
 def on_take_over(state: RunState, now: float, calling: Collection[int]) -> list[Event]:
     """What the dead owner may have been calling is lost, and counted before anything is called again (SEMANTICS 22)."""
     events: list[Event] = []
-    for index in state.open:
-        if not (state.waits_outside(index) or state.blocked(index)) and state.calls(index).not_before <= now:
-            events += _lost(state, index, now, calling)
+    for index in doubtful(state, now):
+        events += _lost(state, index, now, calling)
     return events
+
+
+def doubtful(state: RunState, now: float) -> list[int]:
+    """What an owner that did not release its claim may have been calling."""
+    to_call = [i for i in state.open if not (state.waits_outside(i) or state.blocked(i))]
+    return [i for i in to_call if state.calls(i).not_before <= now]
 
 
 def _lost(state: RunState, index: int, now: float, calling: Collection[int]) -> list[Event]:

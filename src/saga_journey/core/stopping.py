@@ -15,12 +15,12 @@ def turn_back(state: RunState, because: Because, calling: Collection[int]) -> li
     events: list[Event] = []
     for index in state.open:
         if index not in calling:
-            events.append(_interrupted(state, index))
+            events.append(interrupted(state, index))
     events.append(ev.CompensationDecided(because))
     return events
 
 
-def _interrupted(state: RunState, index: int) -> Event:
+def interrupted(state: RunState, index: int) -> Event:
     """An intent that is queued is clean and is taken back; one that waits or backs off may have had an effect."""
     m, name = state.milestones[index], state.definition.milestones[index].id
     if m.doubt or m.status is WAITING:
@@ -44,18 +44,24 @@ def stop(state: RunState, because: Because, calling: Collection[int]) -> list[Ev
 def _stop_structured(state: RunState, because: Because, calling: Collection[int]) -> list[Event]:
     if state.stop:
         return []
-    closed = [_interrupted(state, index) for index in state.open if index not in calling]
+    closed = [interrupted(state, index) for index in state.open if index not in calling]
     return [ev.StopRequested(because), *closed]
 
 
 def pivot_held(state: RunState, calling: Collection[int]) -> bool:
     """The pivot may be happening now: it is being called, or it is in doubt and has no undo (SEMANTICS 7)."""
     pivot = state.definition.pivot
-    if pivot is None or pivot not in state.open:
+    if pivot is None:
         return False
-    m = state.milestones[pivot]
-    in_doubt = m.doubt or m.status is WAITING
-    return pivot in calling or (in_doubt and state.definition.milestones[pivot].undo is None)
+    if pivot in calling and pivot in state.open:
+        return True
+    may_have_happened = in_doubt(state, pivot) or state.milestones[pivot].status is WAITING
+    return may_have_happened and state.definition.milestones[pivot].undo is None
+
+
+def draining(state: RunState) -> bool:
+    """The run has stopped: what is still being called ends, and nothing of it is tried again or waited for."""
+    return state.direction == UNDO or (state.stop is not None and state.definition.kind == "structured")
 
 
 def after_failure(state: RunState, index: int, ended: Event, calling: Collection[int]) -> list[Event]:
@@ -72,7 +78,7 @@ def after_failure(state: RunState, index: int, ended: Event, calling: Collection
     if spec.pivot and unknown and spec.undo is None:
         return [ended, ev.AttentionRaised("pivot_in_doubt", spec.id, error)]
     because = state.stop or Because("failure", spec.id, error)
-    others = [_interrupted(state, i) for i in state.open if i != index and i not in calling]
+    others = [interrupted(state, i) for i in state.open if i != index and i not in calling]
     return [ended, *others, ev.CompensationDecided(because)]
 
 

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Call = Literal["started", "conflict", "answered", "rejected", "seen"]
+Call = Literal["started", "conflict", "answered", "seen"]
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """One answer. `detail` is the fingerprint of the input, or the verb that was answered."""
+    """One answer. `detail` is the fingerprint of the input, or the verb and the code that it was answered with."""
 
     call: Call
     tenant: str
@@ -42,13 +42,9 @@ class ClientLog:
         """`start` was refused: the key belongs to that saga, which was started with another input."""
         self._note(Acknowledged("conflict", tenant, saga_id, journey, key, fingerprint_of(body)))
 
-    def answered(self, tenant: str, saga_id: str, verb: str, command_id: str) -> None:
-        """A command was accepted: applied, deferred, or nothing to do."""
-        self._note(Acknowledged("answered", tenant, saga_id, detail=verb, command_id=command_id))
-
-    def rejected(self, tenant: str, saga_id: str, verb: str, command_id: str) -> None:
-        """A command was answered no."""
-        self._note(Acknowledged("rejected", tenant, saga_id, detail=verb, command_id=command_id))
+    def answered(self, tenant: str, saga_id: str, verb: str, code: str, command_id: str) -> None:
+        """A command was answered, with yes (applied, deferred, no_change) or with no (the reason's code)."""
+        self._note(Acknowledged("answered", tenant, saga_id, detail=f"{verb}: {code}", command_id=command_id))
 
     def seen(self, tenant: str, saga_id: str) -> None:
         """A question about this saga was answered to this tenant."""

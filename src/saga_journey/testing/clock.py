@@ -1,10 +1,10 @@
 """Time that moves only when told, so that a journey of thirty days runs in milliseconds and no test sleeps.
 
-    clock = ManualClock()
-    store = WatchedStore(await store_on(clock, "sqlite:///journeys.db"))
-    async with open_journeys(store, sagas=[checkout], clock=clock) as journeys:
-        run = await journeys.start(checkout, order)
-        await clock.pass_time(30 * DAY, store.quiet)      # everything due on the way happens, in order
+clock = ManualClock()
+store = WatchedStore(await store_on(clock, "sqlite:///journeys.db"))
+async with open_journeys(store, sagas=[checkout], clock=clock) as journeys:
+    run = await journeys.start(checkout, order)
+    await clock.pass_time(30 * DAY, store.quiet)      # everything due on the way happens, in order
 """
 
 from __future__ import annotations

@@ -121,9 +121,7 @@ class JournalReader:
             yield JournalTurn(seq, epoch, at, facts, state)
 
 
-def _folded(
-    state: RunState, events: list[Event], seq: int, epoch: int, at: float
-) -> tuple[tuple[Fact, ...], RunState]:
+def _folded(state: RunState, events: list[Event], seq: int, epoch: int, at: float) -> tuple[tuple[Fact, ...], RunState]:
     facts, before = [], state
     for place, event in enumerate(events):
         facts.append(Fact(seq + place, epoch, at, event, before))

@@ -1,4 +1,4 @@
-"""The ledger: what really reached the participants, whatever the engine believes. Append-only, one file for all of them.
+"""The ledger: what really reached the participants, whatever the engine believes. Append-only, one file for all.
 
     with Ledger(tmp / "ledger.db", database=tmp / "journeys.db") as ledger:
         stock, card = Participant(ledger, "stock"), Participant(ledger, "card", do=[Reply.REFUSE])
@@ -33,7 +33,8 @@ create table if not exists entry (
     n integer primary key autoincrement,
     tenant text not null, key text not null, saga text not null, milestone text not null, op text not null,
     body text not null, fence integer not null, received real not null, applied integer not null, why text not null,
-    visible integer, action_key text not null, undoable integer not null, emits integer not null, worker integer not null
+    visible integer, action_key text not null, undoable integer not null, emits integer not null,
+    worker integer not null
 );
 create index if not exists entry_action on entry (action_key, op);
 create index if not exists entry_saga on entry (saga);
@@ -178,8 +179,9 @@ class Ledger:
     def _standing_after(self, r: Request) -> str | None:
         row = self._db.execute(
             "select milestone from entry d where saga = ?1 and op = 'do' and applied = 1 and undoable = 1 "
-            "and n > (select min(n) from entry where action_key = ?2 and op = 'do') and action_key <> ?2 and not exists "
-            "(select 1 from entry u where u.action_key = d.action_key and u.op = 'undo' and u.applied = 1) limit 1",
+            "and n > (select min(n) from entry where action_key = ?2 and op = 'do') and action_key <> ?2 "
+            "and not exists (select 1 from entry u where u.action_key = d.action_key and u.op = 'undo' "
+            "and u.applied = 1) limit 1",
             (r.saga, r.action_key),
         ).fetchone()
         return None if row is None else str(row[0])
@@ -251,4 +253,3 @@ def _entry(row: tuple[object, ...]) -> Entry:
         said[name] = bool(said[name])
     said["visible"] = None if said["visible"] is None else bool(said["visible"])
     return Entry(**said)  # type: ignore[arg-type]  # the columns are the fields
-

@@ -79,7 +79,7 @@ class Participant:
     async def do(self, ctx: Context[Any]) -> dict[str, str]:
         """The action. Its result is the same however often it is asked for."""
         read = {name: ctx.result(name, default=None) for name in self._reads}
-        reply = self._reply(ctx)
+        reply = self._reply(ctx, DO)
         entry = self._note(ctx, DO, reply, {"read": read})
         if entry.why == BARRIER:
             raise Refused(BARRIER)
@@ -90,12 +90,12 @@ class Participant:
 
     async def undo(self, ctx: Context[Any], result: Any) -> None:
         """The undo. With nothing to undo it says so, and turns the action away from now on."""
-        reply = self._reply(ctx)
+        reply = self._reply(ctx, UNDO)
         self._note(ctx, UNDO, reply, {"result": result})
         await self._answer(reply)
 
-    def _reply(self, ctx: Context[Any]) -> Reply:
-        script = self._scripts[DO if ctx.idempotency_key == ctx.action_key else UNDO]
+    def _reply(self, ctx: Context[Any], op: Op) -> Reply:
+        script = self._scripts[op]
         return script[min(self._ledger.requests_for(ctx.idempotency_key), len(script) - 1)]
 
     def _note(self, ctx: Context[Any], op: Op, reply: Reply, given: dict[str, Any]) -> Entry:

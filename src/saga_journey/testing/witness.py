@@ -1,4 +1,4 @@
-"""A witness inside the database: triggers that note, in the same transaction, what a journal alone cannot tell (I2, I13).
+"""A witness inside the database: triggers note, in the same transaction, what a journal alone cannot tell (I2, I13).
 
 Who held a run under which epoch; which epoch was the newest when a row was written; whether a row was ever changed or
 deleted. Put there by a test, from outside: the store knows nothing of it, and what is rolled back was not seen.
@@ -32,7 +32,8 @@ end;
 create trigger if not exists witness_deleted after delete on journal begin
     insert into witness_change values (old.tenant, old.run, old.seq, 'deleted');
 end;
-create trigger if not exists witness_repinned after update of definition on run when new.definition <> old.definition begin
+create trigger if not exists witness_repinned after update of definition on run
+when new.definition <> old.definition begin
     insert into witness_change values (old.tenant, old.run, 0, 'pinned to another definition');
 end;
 """

@@ -1,7 +1,7 @@
 """A store that passes everything on to another one: where faults and watchers are put, outside of the real store.
 
-    WrappedStore   every call goes through `around_write` or `around_read`: override one of them, or a single method
-    WatchedStore   knows whether a call is under way, so that a test can wait until the store is quiet
+WrappedStore   every call goes through `around_write` or `around_read`: override one of them, or a single method
+WatchedStore   knows whether a call is under way, so that a test can wait until the store is quiet
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from saga_journey.config import Settings
@@ -91,15 +92,12 @@ class EmbeddedEngine:
         """A run for which a place is free is claimed by the commit that starts it; another one waits unclaimed."""
         if self._closed:
             raise Closed("these journeys are closed: open them again")
-        scheduler = self._scheduler
-        place = scheduler.take_place() if self._working else False
-        try:
-            started = await self._store.start(self._new_run(turn, definition, tenant_number, key, here=place))
-        finally:
-            scheduler.give_place_back(place)
-        if started.existing is None:
-            self._begin(OwnedRun(started.key, tenant, 1, turn.state), turn, here=place)
-        return started
+        place = self._scheduler.take_place() if self._working else False
+        written = asyncio.ensure_future(
+            self._store.start(self._new_run(turn, definition, tenant_number, key, here=place))
+        )
+        written.add_done_callback(partial(self._begin, tenant, turn, place))
+        return await asyncio.shield(written)  # a caller that gives up waiting does not stop a saga that was started
 
     def _new_run(self, turn: Turn, definition: int, tenant: int, key: StartKey | None, *, here: bool) -> NewRun:
         state = turn.state
@@ -116,7 +114,12 @@ class EmbeddedEngine:
             outbox=outbox_rows(RunState(state.definition, state.saga_id), turn.events, ()) if self._publishing else (),
         )
 
-    def _begin(self, run: OwnedRun, turn: Turn, *, here: bool) -> None:
+    def _begin(self, tenant: str, turn: Turn, here: bool, written: asyncio.Future[Started]) -> None:
+        """The start is durable (or refused): from now on the run is moved, here or by whoever claims it."""
+        self._scheduler.give_place_back(here)
+        if written.cancelled() or written.exception() is not None or written.result().existing is not None:
+            return
+        run = OwnedRun(written.result().key, tenant, 1, turn.state)
         if self._observers:
             self._turn_seen(run, turn.events)
         if here:

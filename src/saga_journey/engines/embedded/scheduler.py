@@ -70,6 +70,7 @@ class Scheduler:
         self._timer: Timer | None = None
         self._timer_at = NEVER
         self._tasks: list[asyncio.Task[None]] = []
+        self._claim_under_way: asyncio.Task[None] | None = None
         self._deliveries: set[asyncio.Task[None]] = set()
 
     # --- life ---
@@ -88,6 +89,8 @@ class Scheduler:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._claim_under_way is not None:  # what it claims is ours to release
+            await asyncio.gather(self._claim_under_way, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -119,7 +122,8 @@ class Scheduler:
             try:
                 await self._store.has_room()
                 await self._deliver_commands()
-                await self._claim()
+                self._claim_under_way = asyncio.create_task(self._claim())
+                await asyncio.shield(self._claim_under_way)
             except StoreFull:
                 self.nudge()
             except StoreError:

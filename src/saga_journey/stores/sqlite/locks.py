@@ -16,6 +16,9 @@ except ImportError:  # not on this system: leases alone decide
     fcntl = None  # type: ignore[assignment]
 
 
+NO_FILE = -1
+
+
 class OwnerLocks:
     """Lock files beside the database: `journeys.db-owner-7`."""
 
@@ -25,13 +28,18 @@ class OwnerLocks:
 
     def hold(self, owner: int) -> None:
         if self._path is None:
+            self._held[owner] = NO_FILE
             return
         fd = os.open(self._file(owner), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._held[owner] = fd
 
+    def holds(self, owner: int | None) -> bool:
+        """Is it an owner of this process?"""
+        return owner in self._held
+
     def drop(self, owner: int) -> None:
-        if (fd := self._held.pop(owner, None)) is not None:
+        if (fd := self._held.pop(owner, NO_FILE)) != NO_FILE:
             with contextlib.suppress(FileNotFoundError):
                 Path(self._file(owner)).unlink()
             os.close(fd)

@@ -23,6 +23,10 @@ from start_key k where tenant = ?1 and journey = ?2 and key = ?3;
 insert into journal (tenant, run, seq, epoch, at, events)
 select ?1, ?2, ?3, ?4, ?5, ?6 from run where tenant = ?1 and run = ?2 and epoch = ?4;
 
+-- name: insert_own_turn
+-- While no other connection has ever written here, no claim can have moved: nothing to look up.
+insert into journal (tenant, run, seq, epoch, at, events) values (?1, ?2, ?3, ?4, ?5, ?6);
+
 -- name: same_turn
 -- Was exactly this turn written before? A commit whose answer was lost is compared, never repeated blindly.
 select 1 from journal where tenant = ?1 and run = ?2 and seq = ?3 and epoch = ?4 and events = ?5;
@@ -54,9 +58,9 @@ where owner is null and due_at <= ?1 and (lost < 2) = ?4 and definition in (sele
 order by due_at limit ?3;
 
 -- name: due_orphaned
--- Runs whose owner is dead.
+-- Runs whose owner is dead: what it was calling is lost once more than is written yet.
 select tenant, run from run
-where owner in (select value from json_each(?1)) and due_at is not null and (lost < 2) = ?4
+where owner in (select value from json_each(?1)) and due_at is not null and (lost < 1) = ?4
   and definition in (select value from json_each(?2))
 limit ?3;
 

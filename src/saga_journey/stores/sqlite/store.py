@@ -200,8 +200,9 @@ class SqliteStore:
             for sturdy, most in ((1, room), (0, 1 if fragile and room else 0)):
                 take = min(most, room - len(keys))
                 if take > 0:
-                    keys += _keys(db.execute(_sql[name], (first, served, take, sturdy)))
-                    fragile = fragile and sturdy == 1
+                    found = _keys(db.execute(_sql[name], (first, served, take, sturdy)))
+                    keys += found
+                    fragile = fragile and (sturdy == 1 or not found)
         if len(keys) < room:
             unserved = _keys(db.execute(_sql["unserved"], (served, now - grace, room - len(keys))))
             parked = set(unserved)
@@ -212,6 +213,8 @@ class SqliteStore:
 
     def _claim_one(self, db: sqlite3.Connection, owner: int, key: RunKey, now: float, served: bool) -> ClaimedRun:
         before = db.execute(_sql["run_before_claim"], key).fetchone()[0]
+        if self._locks.holds(before):
+            self._writer.transactions.fenced = True  # from an owner in this very process, which may still write
         db.execute(_sql["claim_run"], (*key, owner, now))
         row = db.execute(_sql["record"], key).fetchone()
         empty_claims, lost = row[13], row[14]

@@ -16,8 +16,11 @@ SMOOTHING = 0.1
 class Group(Protocol):
     """Writes a batch inside an open transaction, and gives one result for each write."""
 
-    def together(self, db: sqlite3.Connection, batch: Sequence[Any]) -> list[Any]:
-        """All at once, the fast way. Raises `Mismatch` when one of them cannot be written."""
+    def together(self, db: sqlite3.Connection, batch: Sequence[Any], *, fenced: bool) -> list[Any]:
+        """All at once, the fast way. Raises `Mismatch` when one of them cannot be written.
+
+        `fenced`: claims may have moved to others, so each write has to prove that it still holds its own.
+        """
 
     def alone(self, db: sqlite3.Connection, write: Any) -> Any:
         """One of them; raises what is to be told to its task."""
@@ -41,7 +44,8 @@ class Transactions:
         self.seconds = 1.0  # how long a batch takes, smoothed: not known to be fast until it was measured
         self._group = group
         self._patience = BUSY_MS
-        self._version = self._data_version()
+        self._version = self._first_version = self._data_version()
+        self.fenced = False
 
     def write(self, writes: Sequence[Any], *, wait: bool = True) -> list[Any]:
         """One result for each write, an exception where that one failed. Everything else is durable.
@@ -52,7 +56,7 @@ class Transactions:
         self._wait_for_others(BUSY_MS if wait else 0)
         began = time.perf_counter()
         try:
-            results = self._transaction(lambda db: self._group.together(db, writes))
+            results = self._transaction(lambda db: self._group.together(db, writes, fenced=self._fenced()))
         except Exception as error:
             if concerns_all(error):
                 raise
@@ -65,6 +69,12 @@ class Transactions:
         """Has another connection committed since the last time this was asked?"""
         before, self._version = self._version, self._data_version()
         return before != self._version
+
+    def _fenced(self) -> bool:
+        """Asked under the write lock. From the first commit of anybody else on, claims may move."""
+        if not self.fenced:
+            self.fenced = self._data_version() != self._first_version
+        return self.fenced
 
     def probe(self) -> None:
         """Writes a page; raises sqlite3.Error when that cannot be done."""

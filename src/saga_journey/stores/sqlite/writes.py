@@ -26,7 +26,7 @@ class SqliteGroup:
     def __init__(self, sql: dict[str, str]) -> None:
         self._sql = sql
 
-    def together(self, db: sqlite3.Connection, batch: Sequence[Any]) -> list[Any]:
+    def together(self, db: sqlite3.Connection, batch: Sequence[Any], *, fenced: bool) -> list[Any]:
         """Rows of a kind in one statement each. Raises Mismatch when a claim is gone, before anything is committed."""
         results: list[Any] = [None] * len(batch)
         starts, turns = [], []
@@ -38,7 +38,7 @@ class SqliteGroup:
         if starts:
             self._start_all(db, starts, results)
         if turns:
-            self._commit_all(db, turns)
+            self._commit_all(db, turns, fenced=fenced)
         if len(starts) + len(turns) < len(batch):
             for place, write in enumerate(batch):
                 if type(write) is Work:
@@ -95,15 +95,24 @@ class SqliteGroup:
 
     # --- turns ---
 
-    def _commit_all(self, db: sqlite3.Connection, turns: list[TurnWrite]) -> None:
-        rows = [(*t.key, t.seq, t.epoch, t.at, t.events) for t in turns if t.events is not None]
-        if rows and db.executemany(self._sql["insert_turn"], rows).rowcount != len(rows):
+    def _commit_all(self, db: sqlite3.Connection, turns: list[TurnWrite], *, fenced: bool) -> None:
+        rows, changed, sides = [], [], []
+        for t in turns:
+            if t.events is not None:
+                rows.append((*t.key, t.seq, t.epoch, t.at, t.events))
+            if t.row is not None:
+                changed.append(t)
+            if t.answers or t.outbox:
+                sides.append(t)
+        insert = self._sql["insert_turn" if fenced else "insert_own_turn"]
+        if rows and db.executemany(insert, rows).rowcount != len(rows):
             raise Mismatch
-        changes = [_change(t) for t in turns if t.row is not None]
-        if changes and db.executemany(self._sql["change_run"], changes).rowcount != len(changes):
-            raise Mismatch
-        released = [(*t.key, t.at) for t in turns if t.row is not None and t.row.owner is None]
-        self._write_sides(db, turns, released)
+        if changed:
+            changes = [_change(t) for t in changed]
+            if db.executemany(self._sql["change_run"], changes).rowcount != len(changes):
+                raise Mismatch
+        if changed or sides:
+            self._write_sides(db, sides, [(*t.key, t.at) for t in changed if t.row.owner is None])  # type: ignore[union-attr]
 
     def _write_sides(self, db: sqlite3.Connection, turns: Sequence[TurnWrite], released: list[Any]) -> None:
         answers = [(*t.key, name, encode_answer(a), t.at) for t in turns if t.answers for name, a in t.answers]

@@ -1,0 +1,223 @@
+"""What the checker looks at, saga by saga: the journal J, the ledger L, the outbox O, the clients' answers A."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from saga_journey.core.definition import JourneyDefinition, Milestone
+from saga_journey.core.events import Op
+from saga_journey.core.state import FINAL, RunState, SagaStatus
+from saga_journey.testing.acknowledged import Acknowledged, read_log
+from saga_journey.testing.journal import Fact, HeldIntent, JournalReader, JournalTurn, all_held
+from saga_journey.testing.ledger import Entry, read_ledger
+
+
+class StoredRun(NamedTuple):
+    """The index row of a run, as it is in the database."""
+
+    tenant: int
+    run: int
+    saga: str
+    definition: int
+    status: str
+    due_at: float | None
+    owner: int | None
+    epoch: int
+    lost: int
+
+
+class StoredCommand(NamedTuple):
+    command: str
+    name: str
+    answered: bool
+
+
+class OutboxFact(NamedTuple):
+    seq: int
+    item: int
+    kind: str
+    body: str
+
+
+class Held(NamedTuple):
+    """An owner that a witness saw holding the run under this epoch."""
+
+    epoch: int
+    owner: int
+
+
+class Written(NamedTuple):
+    """A journal row that a witness saw written, and the newest epoch at that moment."""
+
+    seq: int
+    epoch: int
+    newest: int
+
+
+class Changed(NamedTuple):
+    """A journal row that a witness saw changed or deleted."""
+
+    seq: int
+    what: str
+
+
+@dataclass
+class SagaEvidence:
+    """All that is known of one saga. `unreadable`: why its journal does not fold; then `turns` is empty."""
+
+    row: StoredRun
+    tenant: str
+    definition: JourneyDefinition
+    definition_tenant: int
+    definition_hash: str
+    turns: list[JournalTurn]
+    unreadable: str | None
+    calls: list[Entry]
+    commands: list[StoredCommand]
+    outbox: list[OutboxFact]
+    holders: list[Held] = field(default_factory=list)
+    writes: list[Written] = field(default_factory=list)
+    changes: list[Changed] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.facts: list[Fact] = [fact for turn in self.turns for fact in turn.facts]
+        self.intents: list[HeldIntent] = all_held(self.turns)
+
+    @property
+    def saga_id(self) -> str:
+        return self.row.saga
+
+    @property
+    def state(self) -> RunState:
+        """The newest state, by folding."""
+        return self.turns[-1].after
+
+    @property
+    def final(self) -> SagaStatus | None:
+        """How it ended, by its index row; None while it has not."""
+        status = SagaStatus(self.row.status)
+        return status if status in FINAL else None
+
+    def spec(self, milestone: str) -> Milestone:
+        return self.definition.milestones[self.definition.index[milestone]]
+
+    def facts_of(self, *kinds: type) -> Iterator[Fact]:
+        return (fact for fact in self.facts if isinstance(fact.event, kinds))
+
+    def entries(self, op: Op, milestone: str | None = None, *, applied: bool | None = None) -> list[Entry]:
+        """Requests received, oldest first."""
+        return [
+            e
+            for e in self.calls
+            if e.op == op
+            and (milestone is None or e.milestone == milestone)
+            and (applied is None or e.applied == applied)
+        ]
+
+    def turn_at(self, seq: int) -> JournalTurn | None:
+        """The row that holds the event with that seq."""
+        return next((t for t in self.turns if t.seq <= seq < t.seq + len(t.facts)), None)
+
+
+@dataclass
+class Evidence:
+    """All sagas of a database, and what belongs to none of them."""
+
+    sagas: dict[str, SagaEvidence]
+    said: list[Acknowledged]
+    homeless: list[str]
+    """Rows that no run of their tenant explains, each as a sentence."""
+    owners: frozenset[int]
+    """Those that a claim can still be taken from; a run of any other owner would wait for ever."""
+    has_ledger: bool
+    now: Callable[[], float]
+
+
+def gather(database: str | Path, ledger: str | Path | None, acknowledged: str | Path | None) -> Evidence:
+    """Reads everything, through connections of its own. The processes that wrote it may live or be dead."""
+    entries = read_ledger(ledger) if ledger is not None else []
+    with closing(JournalReader(database)) as reader:
+        tables = _Tables(reader)
+        calls: dict[str, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            calls[entry.saga].append(entry)
+        sagas = {row.saga: tables.saga(row, calls[row.saga]) for row in tables.runs}
+        homeless = [
+            *tables.homeless(),
+            *(f"{e} of {e.saga} reached a participant" for e in entries if e.saga not in sagas),
+        ]
+        said = read_log(acknowledged) if acknowledged is not None else []
+        owners = frozenset(owner for (owner,) in reader.rows("select owner from owner"))
+        return Evidence(sagas, said, homeless, owners, ledger is not None, reader.clock())
+
+
+class _Tables:
+    """The tables of a database, by (tenant, run)."""
+
+    def __init__(self, reader: JournalReader) -> None:
+        self._reader = reader
+        self.runs = [
+            StoredRun(*row)
+            for row in reader.rows(
+                "select tenant, run, saga, definition, status, due_at, owner, epoch, lost from run order by tenant, run"
+            )
+        ]
+        self._tenants = dict(reader.rows("select tenant, name from tenant"))
+        self._definitions = {
+            number: (tenant, said, reader.definition(number))
+            for number, tenant, said in reader.rows("select definition, tenant, hash from definition")
+        }
+        self._commands = self._grouped("command", "command, name, answer is not null")
+        self._outbox = self._grouped("outbox", "seq, item, kind, body")
+        self._holders = self._witnessed("witness_holder", "epoch, owner")
+        self._writes = self._witnessed("witness_write", "seq, epoch, newest")
+        self._changes = self._witnessed("witness_change", "seq, what")
+
+    def _witnessed(self, table: str, columns: str) -> dict[tuple[int, int], list[Any]]:
+        return self._grouped(table, columns, "rowid") if self._reader.has_table(table) else {}
+
+    def _grouped(self, table: str, columns: str, order: str = "1, 2, 3, 4") -> dict[tuple[int, int], list[Any]]:
+        found: dict[tuple[int, int], list[Any]] = defaultdict(list)
+        for tenant, run, *rest in self._reader.rows(f"select tenant, run, {columns} from {table} order by {order}"):
+            found[tenant, run].append(rest)
+        return found
+
+    def saga(self, row: StoredRun, calls: list[Entry]) -> SagaEvidence:
+        key = (row.tenant, row.run)
+        definition_tenant, definition_hash, definition = self._definitions[row.definition]
+        turns, unreadable = self._turns(row, definition)
+        return SagaEvidence(
+            row,
+            self._tenants[row.tenant],
+            definition,
+            definition_tenant,
+            definition_hash,
+            turns,
+            unreadable,
+            calls,
+            [StoredCommand(name, verb, bool(answered)) for name, verb, answered in self._commands.get(key, ())],
+            [OutboxFact(*o) for o in self._outbox.get(key, ())],
+            [Held(*h) for h in self._holders.get(key, ())],
+            [Written(*w) for w in self._writes.get(key, ())],
+            [Changed(*c) for c in self._changes.get(key, ())],
+        )
+
+    def _turns(self, row: StoredRun, definition: JourneyDefinition) -> tuple[list[JournalTurn], str | None]:
+        try:
+            return list(self._reader.turns(row.tenant, row.run, row.saga, definition)), None
+        except Exception as error:  # noqa: BLE001 - whatever the fold stumbles over, the journal is not sound
+            return [], f"{type(error).__name__}: {error}"
+
+    def homeless(self) -> list[str]:
+        known = {(row.tenant, row.run) for row in self.runs}
+        found = []
+        for table in ("journal", "outbox", "command", "start_key"):
+            for tenant, run in self._reader.rows(f"select distinct tenant, run from {table}"):
+                if (tenant, run) not in known:
+                    found.append(f"{table} has rows of run {run} of tenant {tenant}, which does not exist")
+        return found
