@@ -75,8 +75,9 @@ class RunRecord:
 class ClaimedRun:
     """A run that this worker owns from now on, under a new epoch.
 
-    `taken_over`: the last owner did not release it. `empty_claims`: how many claims in a row ended without a commit.
-    `served`: this worker has all its handlers. `next_seq`: the seq of the next event.
+    `taken_over`: the last owner did not release it. `empty_claims`: how many claims in a row ended without a commit;
+    from CRASH_LOOP on `rows` is empty, and `next_seq` is the seq of the next event. `served`: this worker has all its
+    handlers.
     """
 
     record: RunRecord
@@ -299,8 +300,11 @@ class Engine(Protocol):
 
     def unwatch(self, key: RunKey, watcher: asyncio.Future[RunState | None]) -> None: ...
 
-    async def wait_for(self, future: asyncio.Future[Any]) -> None:
-        """Until the future is done, or it is time to look into the store: another process may have moved the run."""
+    def change(self) -> asyncio.Future[None]:
+        """Ends with the next commit of another process. Take it before you look, so that nothing falls in between."""
+
+    async def wait_for(self, future: asyncio.Future[Any], change: asyncio.Future[None]) -> None:
+        """Until one of them is done, or it is time to look into the store anyway."""
 
     def add_observer(self, observer: Observer) -> None: ...
 

@@ -166,10 +166,11 @@ class Run:
                 if engine.moves(key):
                     await watcher
                 else:
+                    change = engine.change()
                     record = await self._record()
                     if record.status in SETTLED:
                         return await self._runs.state(record)
-                    await engine.wait_for(watcher)
+                    await engine.wait_for(watcher, change)
                 if watcher.done() and (state := watcher.result()) is not None:
                     return state
             finally:

@@ -14,7 +14,8 @@ from saga_journey.cli.problems import NO_OUTCOME, OUTCOMES, Problem, nearest
 from saga_journey.cli.screen import Line, Span
 from saga_journey.cli.table import table
 from saga_journey.cli.text import compact
-from saga_journey.cli.times import ago, moment, precise
+from saga_journey.cli.times import ago, clock, moment, precise
+from saga_journey.core.events import Because
 from saga_journey.core.progress import HistoryEntry, view
 from saga_journey.core.state import FINAL, RunState, SagaStatus
 from saga_journey.ports import RunRecord, Search
@@ -58,7 +59,10 @@ async def _show(desk: Desk, records: Sequence[RunRecord]) -> None:
 
 
 async def _waits(desk: Desk, record: RunRecord) -> str:
-    return "" if record.status in FINAL else view(await desk.state(record)).waiting_for or ""
+    if record.status in FINAL:
+        return ""
+    person = "a person: " if record.status is SagaStatus.FAILED else ""
+    return person + (view(await desk.state(record)).waiting_for or "")
 
 
 def _row(desk: Desk, record: RunRecord) -> list[Span]:
@@ -98,7 +102,7 @@ async def get(desk: Desk, saga_id: str, *, with_payloads: bool, exit_status: boo
         screen.out(*picture(state, desk.now(), screen, tabled=True))
         screen.out(*(payloads(state) if with_payloads else []))
         await _owned(desk, record, state)
-        for command in next_commands(state, desk.given):
+        for command in next_commands(state, desk.given, desk.now()):
             screen.hint(f"next: {command}")
     return exit_of(state) if exit_status else 0
 
@@ -147,15 +151,17 @@ async def events_after(desk: Desk, record: RunRecord, seen: int, *, with_payload
 def _event(entry: HistoryEntry, *, with_payloads: bool) -> Line:
     fields = as_json.event(entry, payloads=with_payloads)["fields"]
     milestone = fields.pop("milestone", None)
-    said = ", ".join(f"{name} {_value(value)}" for name, value in fields.items())
+    said = "; ".join(f"{name}: {_value(name, value)}" for name, value in fields.items())
     style = EVENT_STYLES.get(entry.name, "")
     line: list[Span] = [(f"{entry.seq:>4}  {precise(entry.at)}  ", "dim"), (f"{entry.name:<21}", style)]
     return [*line, (f"  {milestone}" if milestone else "", ""), (f"  {said}" if said else "", "dim")]
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, dict) and value.get("kind") in ("failure", "deadline", "cancelled", "requested"):
-        return ", ".join(str(v) for v in value.values() if v is not None)
+def _value(name: str, value: Any) -> str:
+    if name == "because":
+        return str(Because(**value))
+    if name.endswith("_at") and isinstance(value, float):
+        return clock(value)
     return value if isinstance(value, str) else compact(value)
 
 
@@ -184,9 +190,11 @@ async def watch(desk: Desk, saga_id: str, timeout: float | None) -> int:  # noqa
         async with asyncio.timeout(timeout):
             state = await accompany(desk, record)
     except TimeoutError:
+        if desk.screen.moves:
+            _show_picture(desk, await desk.state(record))
         what = f"{record.saga_id} has no outcome after {timeout:g} s; it goes on"
         raise Problem(NO_OUTCOME, "no_outcome", what, desk.given.again("watch", record.saga_id)) from None
-    for command in next_commands(state, desk.given):
+    for command in next_commands(state, desk.given, desk.now()):
         desk.screen.hint(f"next: {command}")
     return exit_of(state)
 
@@ -204,8 +212,12 @@ async def accompany(desk: Desk, record: RunRecord) -> RunState:
     else:
         state = await _told(desk, record)
     if not desk.given.json:
-        screen.out(*picture(state, desk.now(), screen, tabled=False))
+        _show_picture(desk, state)
     return state
+
+
+def _show_picture(desk: Desk, state: RunState) -> None:
+    desk.screen.out(*picture(state, desk.now(), desk.screen, tabled=False))
 
 
 async def _told(desk: Desk, record: RunRecord) -> RunState:

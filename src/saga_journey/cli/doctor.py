@@ -210,7 +210,7 @@ async def _attention(desk: Desk) -> list[Finding]:
         return [Finding("attention", "ok", "no saga waits for a person")]
     more = "+" if len(stuck) == AT_MOST else ""
     hints = "\n".join(desk.given.again("get", record.saga_id) for record in stuck[:3])
-    found = [Finding("attention", "look", f"{len(stuck)}{more} waiting for a person", hints)]
+    found = [Finding("attention", "look", f"{len(stuck)}{more} waiting for a person, the newest:", hints)]
     return found + await _handlers(desk, stuck)
 
 

@@ -1,11 +1,13 @@
 """The two lanes of a saga in plain text: what was done from left to right, what is undone from right to left.
 
-→ reserve_stock ✔ done   ── charge_card ✔ done   ── ship ✘ refused ── send_receipt ○ not reached
+→ reserve_stock ✔ done   ── charge_card ✔ done   ── ship ✘ refused
 ← reserve_stock ↩ undone ── charge_card ↩ undone ──┘
+  ○ not reached: send_receipt
 
 1. Each milestone is a column with a cell in each lane; cells of a column have one width, so that the lanes line up.
-2. As many columns as fit make a stretch, one under the other; `─╴` and `╶─` say that the line goes on.
+2. As many columns as fit make a stretch; the stretches come one under the other, `─╴` says that the lane goes on.
 3. The pivot is a bar, `┃`, after its column. The corner `┘` is where the saga turned back.
+4. What is still to come is said once, before the first of it; once it will not come any more, it is a line of its own.
 """
 
 from __future__ import annotations
@@ -17,30 +19,38 @@ from saga_journey.cli import words
 from saga_journey.cli.screen import Line, Span
 from saga_journey.cli.text import cells, cut
 from saga_journey.core.events import UNDO
-from saga_journey.core.state import RunState
+from saga_journey.core.state import MilestoneStatus, RunState
 
-JOINT, BAR, CORNER, GOES_ON = " ── ", " ─┃─ ", " ──┘", " ─╴"
+JOINT, BAR = " ── ", " ─┃─ "
+GOES_ON, BAR_GOES_ON, LAST_BAR, CORNER = " ─╴", " ─┃╴", " ┃", " ──┘"
 FORWARD, BACK = "→ ", "← "
+COMES = "○ to come: "
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One milestone. `back` is None where the undo lane only passes through."""
 
-    name: str
-    forward: Span
-    back: Span | None
-    joint: str
+    forward: Line
+    back: Line | None
+    pivot: bool
 
     @property
     def width(self) -> int:
-        return max(cells(f"{self.name} {span[0]}") for span in (self.forward, self.back) if span is not None)
+        return max(_cells(self.forward), _cells(self.back or ()))
+
+    @property
+    def joint(self) -> str:
+        return BAR if self.pivot else JOINT
 
 
 def lanes(state: RunState, now: float, width: int) -> list[Line]:
     """Both lanes, at most `width` cells wide as long as one milestone fits; the undo lane once it has turned back."""
-    columns = [_column(state, index, now, width) for index in range(len(state.milestones))]
-    turned = max((i for i, c in enumerate(columns) if c.back is not None), default=-1) if _back(state) else -1
+    reached = _reached(state)
+    ahead = [] if _ended(state) else range(reached, len(state.milestones))
+    columns = [_column(state, index, now, width) for index in range(reached)]
+    columns += [_to_come(state, index, width, first=index == reached) for index in ahead]
+    turned = max((place for place, column in enumerate(columns) if column.back is not None), default=-1)
     found: list[Line] = []
     begin = 0
     while begin < len(columns):
@@ -49,60 +59,95 @@ def lanes(state: RunState, now: float, width: int) -> list[Line]:
         if begin <= turned:
             found.append(_undo_lane(columns, begin, end, turned))
         begin = end
-    if _back(state) and turned < 0:
-        found.append([(BACK, ""), ("nothing to undo", "dim")])
+    return found + _remarks(state, reached, turned)
+
+
+def _ended(state: RunState) -> bool:
+    """It goes forward no more."""
+    return state.direction == UNDO or state.final is not None
+
+
+def _reached(state: RunState) -> int:
+    """How many milestones there are up to the last one that something has happened to."""
+    touched = [i for i, m in enumerate(state.milestones) if m.status is not MilestoneStatus.PENDING]
+    return touched[-1] + 1 if touched else 0
+
+
+def _remarks(state: RunState, reached: int, turned: int) -> list[Line]:
+    found: list[Line] = []
+    if state.direction == UNDO and turned < 0:
+        found.append([(BACK, "undo"), ("nothing to undo", "dim")])
+    if _ended(state) and reached < len(state.milestones):
+        names = ", ".join(spec.id for spec in state.definition.milestones[reached:])
+        found.append([(f"  ○ not reached: {names}", "dim")])
     return found
 
 
-def _back(state: RunState) -> bool:
-    return state.direction == UNDO
+# --- columns ----------------------------------------------------------------------------------------------------------
 
 
 def _column(state: RunState, index: int, now: float, width: int) -> Column:
     spec = state.definition.milestones[index]
-    forward, back = words.action(state, index, now), words.undo(state, index, now) if _back(state) else None
-    longest = max(len(span[0]) for span in (forward, back) if span is not None)
-    name = cut(words.label(spec), max(width - longest - len(FORWARD) - len(BAR) - 1, 8))
-    return Column(name, forward, back, BAR if spec.pivot else JOINT)
+    forward = words.action(state, index, now)
+    back = words.undo(state, index, now) if state.direction == UNDO else None
+    longest = max(cells(span[0]) for span in (forward, back) if span is not None)
+    name = cut(words.label(spec), _room(width) - longest - 1)
+    return Column([(f"{name} ", ""), forward], None if back is None else [(f"{name} ", ""), back], spec.pivot)
+
+
+def _to_come(state: RunState, index: int, width: int, *, first: bool) -> Column:
+    spec = state.definition.milestones[index]
+    head = COMES if first else ""
+    return Column([(head + cut(words.label(spec), _room(width) - len(head)), "dim")], None, spec.pivot)
+
+
+def _room(width: int) -> int:
+    return max(width - len(FORWARD) - len(BAR), 20)
+
+
+def _cells(line: Line) -> int:
+    return sum(cells(text) for text, _ in line)
 
 
 def _stretch(columns: Sequence[Column], begin: int, width: int) -> int:
     """The end of the stretch that begins there: as many columns as fit, one at least."""
-    room = width - len(FORWARD) - len(BAR)
-    end = begin
-    while end < len(columns):
-        room -= columns[end].width + (len(columns[end - 1].joint) if end > begin else 0)
-        if room < 0 and end > begin:
-            break
-        end += 1
-    return end
+    used = len(FORWARD)
+    for place in range(begin, len(columns)):
+        column = columns[place]
+        tail = 0 if place == len(columns) - 1 and column.back is None and not column.pivot else len(CORNER)
+        if used + column.width + tail > width and place > begin:
+            return place
+        used += column.width + len(column.joint)
+    return len(columns)
+
+
+# --- lanes ------------------------------------------------------------------------------------------------------------
 
 
 def _forward_lane(columns: Sequence[Column], begin: int, end: int) -> Line:
     line: list[Span] = [(FORWARD, "strong")]
     for place in range(begin, end):
         column, last = columns[place], place == end - 1
-        line += _cell(column, column.forward, 0 if last else column.width)
-        line.append((_joint(column, goes_on=end < len(columns)) if last else column.joint, ""))
+        line += column.forward if last else _padded(column.forward, column.width)
+        line.append((_last_joint(column, goes_on=end < len(columns)) if last else column.joint, ""))
     return line
 
 
-def _joint(column: Column, *, goes_on: bool) -> str:
+def _last_joint(column: Column, *, goes_on: bool) -> str:
     """After the last column of a stretch."""
-    if column.joint == BAR:
-        return " ─┃╴" if goes_on else " ┃"
+    if column.pivot:
+        return BAR_GOES_ON if goes_on else LAST_BAR
     return GOES_ON if goes_on else ""
 
 
 def _undo_lane(columns: Sequence[Column], begin: int, end: int, turned: int) -> Line:
     line: list[Span] = [(BACK, "undo")]
     for place in range(begin, min(end, turned + 1)):
-        column, last = columns[place], place in (end - 1, turned)
-        line += [("─" * column.width, "undo")] if column.back is None else _cell(column, column.back, column.width)
-        line.append((CORNER if place == turned else GOES_ON if last else column.joint, "undo"))
+        column = columns[place]
+        line += [("─" * column.width, "undo")] if column.back is None else _padded(column.back, column.width)
+        line.append((CORNER if place == turned else GOES_ON if place == end - 1 else column.joint, "undo"))
     return line
 
 
-def _cell(column: Column, span: Span, width: int) -> list[Span]:
-    padding = " " * max(width - cells(f"{column.name} {span[0]}"), 0)
-    return [(column.name + " ", "dim" if span[1] == "dim" else ""), span, (padding, "")]
+def _padded(cell: Line, width: int) -> Line:
+    return [*cell, (" " * (width - _cells(cell)), "")]

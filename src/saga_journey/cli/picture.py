@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 from saga_journey.cli import words
@@ -9,13 +10,14 @@ from saga_journey.cli.lanes import lanes
 from saga_journey.cli.options import REASON, Given
 from saga_journey.cli.screen import Line, Screen, Span
 from saga_journey.cli.table import table
-from saga_journey.cli.text import pretty
+from saga_journey.cli.text import harmless, pretty
 from saga_journey.cli.times import ago, clock, moment, span
 from saga_journey.core.canonical import decode
-from saga_journey.core.events import DO
 from saga_journey.core.progress import VERBS, verbs
 from saga_journey.core.state import FINAL, Attention, MilestoneStatus, RunState, SagaStatus, UndoStatus
 
+LONG = 10.0
+"""A next attempt that is further away than this (seconds) is worth a `retry`."""
 NEEDS_MILESTONE = frozenset({"retry", "skip", "mark_undone", "it_happened", "it_did_not_happen"})
 
 
@@ -24,8 +26,8 @@ def picture(state: RunState, now: float, screen: Screen, *, tabled: bool) -> lis
     lines: list[Line] = [*headline(state, now), [], *lanes(state, now, screen.width)]
     lines += _legend(state)
     if tabled:
-        lines += [[], *milestones(state, screen.room)]
-    return lines + needs(state, screen.given)
+        lines += [[], *milestones(state, now, screen.room)]
+    return lines + needs(state, screen)
 
 
 # --- the top ----------------------------------------------------------------------------------------------------------
@@ -43,14 +45,19 @@ def _why(state: RunState) -> str:
         left = f"; left as they are: {', '.join(state.left)}" if state.left else ""
         return f": {state.reason}{left}"
     if state.because is not None and state.final is not SagaStatus.COMPLETED:
-        return f", because of {state.because}" if state.because.kind == "failure" else f": {state.because}"
+        turned = ", waits for a person; turned back" if state.attention else ""
+        return (
+            f"{turned}, because of {state.because}" if state.because.kind == "failure" else f"{turned}: {state.because}"
+        )
     if state.stop is not None:
         return f"; asked to stop ({state.stop}), applied if the pivot does not happen"
-    return waits_for(state)
+    return _waits_for(state)
 
 
-def waits_for(state: RunState) -> str:
-    """For whom or what a run that goes on is waiting; empty when for nobody."""
+def _waits_for(state: RunState) -> str:
+    """For whom or what a run is waiting; empty when for nobody."""
+    if state.attention:
+        return ", waits for a person"
     for index in state.open:
         name = state.definition.milestones[index].id
         if state.waits_outside(index):
@@ -78,29 +85,34 @@ def _legend(state: RunState) -> list[Line]:
     pivot = state.definition.pivot
     if pivot is None:
         return []
-    name = state.definition.milestones[pivot].id
-    passed = f"{name} is done: there is no way back" if state.past_pivot else f"after {name} there is no way back"
-    return [[("┃ ", ""), (f"the pivot: {passed}", "dim")]]
+    name = f"the pivot {state.definition.milestones[pivot].id}"
+    said = f"{name} is done: there is no way back" if state.past_pivot else f"after {name} there is no way back"
+    return [[("┃ ", ""), (said, "dim")]]
 
 
 # --- the milestones ---------------------------------------------------------------------------------------------------
 
 
-def milestones(state: RunState, width: int) -> list[Line]:
-    """A row for each: its calls and what went wrong."""
-    rows = [_row(state, index) for index in range(len(state.milestones))]
-    return table(("#", "MILESTONE", "ACTION", "UNDO", "CALLS", "LAST ERROR"), rows, width)
+def milestones(state: RunState, now: float, width: int) -> list[Line]:
+    """A row for each: its handlers, its attempts, what went wrong."""
+    rows = [_row(state, index, now) for index in range(len(state.milestones))]
+    heads = ["#", "MILESTONE", "ACTION", "UNDO", "ATTEMPTS", "LAST ERROR"]
+    if all(spec.action in (spec.id, None) for spec in state.definition.milestones):
+        del heads[2]
+        rows = [[*row[:2], *row[3:]] for row in rows]
+    return table(heads, rows, width)
 
 
-def _row(state: RunState, index: int) -> list[Span]:
-    spec, m = state.definition.milestones[index], state.milestones[index]
-    forward, back = words.calls_of(m)
+def _row(state: RunState, index: int, now: float) -> list[Span]:
+    spec = state.definition.milestones[index]
+    kind = " (from outside)" if spec.kind == "external" else ""
+    forward, back = words.attempts(state, index, now)
     return [
         (str(index + 1), "dim"),
-        (words.label(spec) + (" (pivot)" if spec.pivot else ""), ""),
-        (spec.action or "(from outside)", ""),
+        (words.label(spec) + (" (pivot)" if spec.pivot else "") + kind, ""),
+        (spec.action or "-", ""),
         (spec.undo or "-", ""),
-        (f"{forward} + {back}" if back else str(forward), ""),
+        (f"{forward}, undo {back}" if back else str(forward), ""),
         (error_of(state, index) or "", "bad"),
     ]
 
@@ -133,15 +145,21 @@ def _indented(value: Any) -> list[Line]:
 # --- what it needs ----------------------------------------------------------------------------------------------------
 
 
-def needs(state: RunState, given: Given) -> list[Line]:
+def needs(state: RunState, screen: Screen) -> list[Line]:
     """What it waits for a person for, and the commands that help, ready to be pasted."""
     found: list[Line] = []
     for attention in state.attention:
-        found += [[], [("! needs a person: ", "bad"), (words.attention(attention), "")]]
-        found.append([("  why: ", "dim"), (attention.detail, "")])
-    for command, meaning in commands(state, given):
+        found += [[], *_prose("! needs a person: ", "bad", words.attention(attention), screen.width)]
+        found += _prose("  why: ", "dim", attention.detail, screen.width)
+    for command, meaning in commands(state, screen.given):
         found += [[(f"  {meaning}:", "dim")], [(f"    {command}", "strong")]]
     return found
+
+
+def _prose(head: str, style: str, text: str, width: int) -> list[Line]:
+    """A sentence under its head, wrapped at words."""
+    rows = wrap(harmless(text), max(width - len(head), 20)) or [""]
+    return [[(head, style), (rows[0], "")], *([(" " * len(head) + row, "")] for row in rows[1:])]
 
 
 def commands(state: RunState, given: Given) -> list[tuple[str, str]]:
@@ -150,7 +168,7 @@ def commands(state: RunState, given: Given) -> list[tuple[str, str]]:
     for verb in verbs(state):
         about = [a for a in state.attention if verb in VERBS[a.kind]]
         for attention in about if verb in NEEDS_MILESTONE else about[:1]:
-            found.append((_command(state, given, verb, attention), words.VERB_WORDS[verb]))
+            found.append((_command(state, given, verb, attention), words.meaning(verb, attention)))
     return found
 
 
@@ -159,18 +177,23 @@ def _command(state: RunState, given: Given, verb: str, attention: Attention) -> 
     return given.again(verb.replace("_", "-"), state.saga_id, *named, "--reason", REASON)
 
 
-def next_commands(state: RunState, given: Given) -> list[str]:
-    """The next sensible commands, when it does not wait for a person."""
+def next_commands(state: RunState, given: Given, now: float) -> list[str]:
+    """The next sensible commands. A saga that waits for a person says itself what helps."""
     saga_id = state.saga_id
     if state.attention:
         return []
     if waiting := [i for i in state.open if state.waits_outside(i)]:
-        name = state.definition.milestones[waiting[0]].id
-        return [given.again("advance", saga_id, name, "--outcome", "ok", "--result", "{}")]
+        return [given.again("advance", saga_id, _name(state, waiting[0]), "--outcome", "ok")]
     if state.status is SagaStatus.PAUSED:
         return [given.again("resume", saga_id)]
+    if late := [i for i in state.open if state.calls(i).not_before > now + LONG]:
+        return [given.again("retry", saga_id, _name(state, late[0]), "--reason", REASON)]
     if state.status not in FINAL:
         return [given.again("watch", saga_id)]
-    if state.status is SagaStatus.COMPLETED and state.direction == DO and not state.past_pivot:
+    if state.status is SagaStatus.COMPLETED and state.definition.kind == "saga" and not state.past_pivot:
         return [given.again("compensate", saga_id, "--preview")]
     return [given.again("history", saga_id)]
+
+
+def _name(state: RunState, index: int) -> str:
+    return state.definition.milestones[index].id

@@ -59,15 +59,15 @@ def _stop(seen: Foresight) -> list[Line]:
         stays = ", ".join(standing(seen.before)) or "nothing"
         return [[("it stops where it is, and nothing is undone; what is done and has an undo: " + stays, "")]]
     found = undos(preview(seen.before))
-    if seen.calling is not None:
-        found.append([(f"{seen.calling} is being called now: {_if_it_happens(seen)}", "warn")])
+    if seen.calling is not None and seen.before.because is None:
+        found.insert(0, [(f"{seen.calling} is being called: {_if_it_happens(seen)}", "warn")])
     return found
 
 
 def _if_it_happens(seen: Foresight) -> str:
     if seen.answer.code == "deferred":
-        return "it is the pivot, so this is applied only if it does not happen"
-    return "when it has ended it is undone first, unless it refused"
+        return "it is the pivot, and this is applied only if it does not happen"
+    return "once ended, it is undone first, unless it refused"
 
 
 def undos(plan: CompensationPlan) -> list[Line]:
@@ -99,8 +99,7 @@ def _what(seen: Foresight, command: External) -> list[str]:
     named = _named(seen, command)
     match command:
         case cmd.Resolve():
-            left = ", ".join(standing(seen.before))
-            return ["the saga is closed as it is", f"left as they are: {left}" if left else "nothing is left to undo"]
+            return ["the saga is closed as it is, and nothing more is called"]
         case cmd.Skip(result=result) if seen.before.because is None:
             return [f"{named} is left out, " + (f"with the result {result}" if result else "without a result")]
         case cmd.Skip():
@@ -121,7 +120,8 @@ def _named(seen: Foresight, command: External) -> str:
 def _then(seen: Foresight) -> list[str]:
     after = seen.after
     if after.final is not None:
-        return [f"then the saga is {after.final}" + (f"; left: {', '.join(after.left)}" if after.left else "")]
+        left = f"; left as they are: {', '.join(after.left)}" if after.left else ""
+        return [f"then the saga is {after.final}{left}"]
     if after.attention:
         waits = ", ".join(a.milestone or a.kind for a in after.attention)
         return [f"then it still waits for a person: {waits}"]

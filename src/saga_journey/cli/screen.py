@@ -66,7 +66,7 @@ class Screen:
             if self.colors and any(style for _, style in spans):
                 self.console.print(_text([spans], colors=True), soft_wrap=True)
             else:
-                print("".join(harmless(text) for text, _ in spans))  # noqa: T201 - this is where it is done
+                print("".join(harmless(text) for text, _ in spans).rstrip())  # noqa: T201 - this is where it is done
 
     def json(self, value: Any) -> None:
         """Data for programs: one line."""

@@ -63,12 +63,12 @@ async def _weigh(desk: Desk, record: RunRecord, request: Request) -> None:
     state = await desk.state(record)
     must_have(state, getattr(request.command, "milestone", None))
     seen = foresee(state, record, request.command, desk.now())
-    if request.careful:
+    alone = not _alive(await desk.journeys.store.workers())
+    if alone or request.careful:
         _must_be_accepted(record, seen)
-        if seen.answer.code != "no_change":
-            _confirm(desk, request, record, seen)
-    elif not _alive(await desk.journeys.store.workers()):
-        _must_be_accepted(record, seen)
+    if request.careful and seen.answer.code != "no_change":
+        _confirm(desk, request, record, seen)
+    if alone and request.wait:
         desk.screen.hint(f"no worker is live on this database; waiting up to {request.wait:g} s for one")
 
 
@@ -84,7 +84,10 @@ def _confirm(desk: Desk, request: Request, record: RunRecord, seen: Foresight) -
         return
     verb = request.verb
     plan = ["".join(text for text, _ in line) for line in plan_of(seen, request.command)]
-    screen.insist(f"{verb} {record.saga_id} ({record.journey}, {seen.before.status}):", *[f"  {line}" for line in plan])
+    screen.insist(
+        f"{verb} {record.saga_id} ({record.journey}, {seen.before.status.replace('_', ' ')}):",
+        *[f"  {line}" for line in plan],
+    )
     if not screen.asks:
         what = f"{verb} cannot be taken back, and nobody is here to be asked"
         raise Problem(USAGE, "not_confirmed", what, "pass -y to agree to that plan")
@@ -125,7 +128,8 @@ def _tell(desk: Desk, record: RunRecord, request: Request, command_id: str, answ
         screen.out(f"{request.verb} {record.saga_id}: {answer.code.replace('_', ' ')}" + _detail(answer))
     if answer.code == "stored":
         screen.insist(f"stored; {answer.detail}")
-        again = [request.verb, record.saga_id, *_said(request.command), "--command-id", command_id, "-y"]
+        again = [request.verb, record.saga_id, *_said(request.command), "--command-id", command_id]
+        again += ["-y"] if request.careful else []
         screen.hint(f"ask for the answer later: {desk.given.again(*again)}")
 
 
@@ -141,7 +145,7 @@ def _said(command: External) -> list[str]:
 
 
 def _point_on(desk: Desk, state: RunState) -> None:
-    for command in next_commands(state, desk.given):
+    for command in next_commands(state, desk.given, desk.now()) or [desk.given.again("get", state.saga_id)]:
         desk.screen.hint(f"next: {command}")
 
 

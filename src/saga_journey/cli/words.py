@@ -8,7 +8,6 @@ from saga_journey.core.definition import Milestone
 from saga_journey.core.state import (
     Attention,
     Calls,
-    MilestoneState,
     MilestoneStatus,
     RunState,
     SagaStatus,
@@ -52,10 +51,8 @@ def action(state: RunState, index: int, now: float) -> Span:
     if m.status in ENDED:
         word, style = ENDED[m.status]
         return word + (", in doubt" if m.doubt and m.status is MilestoneStatus.SKIPPED else ""), style
-    if m.status is MilestoneStatus.PENDING:
-        ended = state.final is not None or state.because is not None
-        return ("○ not reached" if ended else "○ to come"), "dim"
-    assert m.do is not None
+    if m.do is None:
+        return "○ to come", "dim"
     tried = _tried(m.do, spec.retry.attempts) + (", in doubt" if m.doubt else "")
     if state.waits_outside(index):
         return f"◌ waits for an answer{tried}", "live"
@@ -99,9 +96,12 @@ def _when(calls: Calls, now: float) -> str:
     return f"in {span(calls.not_before - now)}" if calls.not_before > now else "now"
 
 
-def calls_of(m: MilestoneState) -> tuple[int, int]:
-    """How many calls the action and the undo have had."""
-    return (m.do.number if m.do else 0), (m.undo.number if m.undo else 0)
+def attempts(state: RunState, index: int, now: float) -> tuple[int, int]:
+    """How many attempts the action and the undo have had; one that is still to come does not count."""
+    m = state.milestones[index]
+    ahead = index in state.open and not state.waits_outside(index) and state.calls(index).not_before > now
+    forward, back = m.do.number if m.do else 0, m.undo.number if m.undo else 0
+    return forward - (ahead and not back and not m.asking), back - (ahead and back > 0)
 
 
 def label(spec: Milestone) -> str:
@@ -126,9 +126,16 @@ ATTENTION: dict[str, str] = {
 VERB_WORDS: dict[str, str] = {
     "retry": "try again, with the same key and a fresh budget",
     "skip": "go on without it",
-    "mark_undone": "it was undone by hand",
-    "it_happened": "it did take place (--result JSON: what it gave)",
-    "it_did_not_happen": "it did not take place",
+    "mark_undone": "say that it was undone by hand",
+    "it_happened": "say that it did take place (--result JSON: what it gave)",
+    "it_did_not_happen": "say that it did not take place",
     "cancel": "undo everything that is done",
     "resolve": "close the saga as it is",
 }
+
+
+def meaning(verb: str, a: Attention) -> str:
+    """What a verb does, in words."""
+    if verb == "skip" and a.kind == "stuck_undo":
+        return "leave it as it is, and undo the others"
+    return VERB_WORDS[verb]

@@ -185,8 +185,6 @@ def _fact_stated(state: RunState, e: ev.FactStated) -> None:
         m.status, m.doubt, m.asking, m.result = COMPLETED, False, False, e.result
     elif e.fact == "did_not_happen":
         m.status, m.doubt, m.asking = REFUSED, False, False
-        if not state.definition.milestones[index].optional:
-            return  # attention stays: what follows is another decision
     else:
         m.undo_status = UndoStatus.MANUAL
     state.clear_attention(e.milestone)

@@ -17,7 +17,7 @@ from saga_journey.core.state import (
     SagaStatus,
     UndoStatus,
 )
-from saga_journey.core.stopping import in_doubt, stop, turn_back
+from saga_journey.core.stopping import after_failure, in_doubt, stop, turn_back
 from saga_journey.core.walk import owes_undo
 from saga_journey.errors import Rejected
 
@@ -200,18 +200,11 @@ def on_state_fact(state: RunState, c: cmd.StateFact, now: float, calling: Collec
     named = _attention(state, c.milestone).milestone
     if named is None or not in_doubt(state, index := _index(state, named)):
         raise Rejected("not_in_doubt", f"what became of {named or 'it'!r} is known already")
-    events: list[Event] = [_fact(c, named)]
-    if c.fact == "happened" and state.definition.milestones[index].pivot and state.stop is not None:
-        events.append(ev.StopTooLate())
-    if c.fact == "did_not_happen" and _a_no_turns_back(state, index):
-        because = state.stop or ev.Because("failure", named, "did not happen", c.who, c.reason)
-        events.append(ev.CompensationDecided(because))
-    return events
-
-
-def _a_no_turns_back(state: RunState, index: int) -> bool:
-    optional = state.definition.milestones[index].optional
-    return not optional and not state.past_pivot and state.definition.kind == "saga"
+    if c.fact == "did_not_happen":
+        return after_failure(state, index, _fact(c, named), calling)
+    if state.definition.milestones[index].pivot and state.stop is not None:
+        return [_fact(c, named), ev.StopTooLate()]
+    return [_fact(c, named)]
 
 
 def _fact(c: cmd.StateFact, milestone: str) -> Event:

@@ -67,8 +67,7 @@ def draining(state: RunState) -> bool:
 def after_failure(state: RunState, index: int, ended: Event, calling: Collection[int]) -> list[Event]:
     """A milestone ended refused or unknown: go on without it, turn back, or wait for a person (SEMANTICS B1)."""
     spec = state.definition.milestones[index]
-    unknown = isinstance(ended, ev.MilestoneGaveUp)
-    error = ended.error if isinstance(ended, ev.MilestoneGaveUp) else getattr(ended, "reason", "refused")
+    unknown, error = isinstance(ended, ev.MilestoneGaveUp), _error_of(ended)
     if state.direction == UNDO or spec.optional:
         return [ended]
     if state.definition.kind == "structured":
@@ -80,6 +79,12 @@ def after_failure(state: RunState, index: int, ended: Event, calling: Collection
     because = state.stop or Because("failure", spec.id, error)
     others = [interrupted(state, i) for i in state.open if i != index and i not in calling]
     return [ended, *others, ev.CompensationDecided(because)]
+
+
+def _error_of(ended: Event) -> str:
+    if isinstance(ended, ev.FactStated):
+        return "did not happen"
+    return ended.error if isinstance(ended, ev.MilestoneGaveUp) else getattr(ended, "reason", "refused")
 
 
 def in_doubt(state: RunState, index: int) -> bool:

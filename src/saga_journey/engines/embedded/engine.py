@@ -21,7 +21,7 @@ from saga_journey.engines.embedded.outgoing import outbox_rows
 from saga_journey.engines.embedded.owned import OwnedRun
 from saga_journey.engines.embedded.scheduler import Scheduler
 from saga_journey.engines.embedded.turn import Turns, is_settled
-from saga_journey.errors import Closed
+from saga_journey.errors import Closed, StoreError
 from saga_journey.ports import (
     AttemptEnded,
     AttemptStarting,
@@ -42,8 +42,11 @@ from saga_journey.ports import (
 
 log = logging.getLogger("saga_journey.engine")
 
-ASK_AGAIN = 1.0
-"""How often a waiting caller looks into the store when nobody tells it anything (seconds)."""
+ASK_AGAIN = 5.0
+"""How often a waiting caller looks into the store although nobody has written (seconds)."""
+
+REST = 10.0
+"""How long a run whose moving failed for an unforeseen reason is left alone (seconds)."""
 
 
 class EmbeddedEngine:
@@ -70,6 +73,7 @@ class EmbeddedEngine:
         self._turns = Turns(store, clock, invoker, publishing=publishing, told=self._told, observe=self._turn_seen)
         self._scheduler = Scheduler(store, clock, invoker, self._turns, settings, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._starts: set[asyncio.Future[Started]] = set()
         self._watchers: dict[RunKey, list[asyncio.Future[RunState | None]]] = {}
         self._asked: dict[tuple[RunKey, str], asyncio.Future[Answer]] = {}
         self._others: asyncio.Future[None] | None = None
@@ -96,6 +100,7 @@ class EmbeddedEngine:
         written = asyncio.ensure_future(
             self._store.start(self._new_run(turn, definition, tenant_number, key, here=place))
         )
+        self._starts.add(written)
         written.add_done_callback(partial(self._begin, tenant, turn, place))
         return await asyncio.shield(written)  # a caller that gives up waiting does not stop a saga that was started
 
@@ -116,6 +121,7 @@ class EmbeddedEngine:
 
     def _begin(self, tenant: str, turn: Turn, here: bool, written: asyncio.Future[Started]) -> None:
         """The start is durable (or refused): from now on the run is moved, here or by whoever claims it."""
+        self._starts.discard(written)
         self._scheduler.give_place_back(here)
         if written.cancelled() or written.exception() is not None or written.result().existing is not None:
             return
@@ -229,10 +235,10 @@ class EmbeddedEngine:
             await self._store.has_room()  # no call of any kind while its result could not be written
 
     async def _drop(self, run: OwnedRun) -> None:
-        """Something unforeseen: give the run back, so that it is claimed again and not forgotten."""
+        """Something unforeseen: give the run back, so that it is claimed again, in a while, and not forgotten."""
         if not run.gone and not self._closed:
             run.calling = ()
-            await self._turns.release(run)
+            await self._turns.release(run, rest=REST)
 
     def _told(self, run: OwnedRun, write: TurnWrite, answers: Sequence[tuple[str, Answer]]) -> None:
         """A turn is durable: whoever waited for it hears of it."""
@@ -265,9 +271,10 @@ class EmbeddedEngine:
             if not self._scheduler.deliver(StoredCommand(key, command_id, name, body)):
                 self._scheduler.nudge()
             while not asked.done():
-                await self.wait_for(asked)
-                if not asked.done() and (answer := await self._store.answer_to(key, command_id)) is not None:
+                change = self.change()
+                if (answer := await self._store.answer_to(key, command_id)) is not None:
                     return answer
+                await self.wait_for(asked, change)
             return asked.result()
         finally:
             self._asked.pop((key, command_id), None)
@@ -289,10 +296,10 @@ class EmbeddedEngine:
         """This process owns the run now, so its watchers will be told."""
         return key in self._scheduler.owned
 
-    async def wait_for(self, future: asyncio.Future[Any]) -> None:
-        await asyncio.wait({future, self._change()}, timeout=ASK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+    async def wait_for(self, future: asyncio.Future[Any], change: asyncio.Future[None]) -> None:
+        await asyncio.wait({future, change}, timeout=ASK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
 
-    def _change(self) -> asyncio.Future[None]:
+    def change(self) -> asyncio.Future[None]:
         if self._others is None or self._others.done():
             self._others = asyncio.get_running_loop().create_future()
         return self._others
@@ -325,6 +332,8 @@ class EmbeddedEngine:
             return
         self._closed = self._turns.stopping = True
         self._stop_listening()
+        if self._starts:
+            await asyncio.wait(self._starts)  # what they start is ours to release
         if self._working:
             await self._scheduler.close()
             await self._finish()
@@ -336,16 +345,21 @@ class EmbeddedEngine:
         moving = {run.task for run in self._scheduler.owned.values() if run.task is not None}
         if moving:
             await self._grace(moving)
-        left = [run.saga_id for run in self._scheduler.owned.values()]
+        left = [run for run in self._scheduler.owned.values() if run.task is not None]
         if left:
-            log.warning(
-                "%d calls did not end within %g s and count as lost: %s", len(left), self._settings.grace, left[:5]
-            )
-        for task in list(self._tasks):
+            log.warning("%d calls did not end within %g s and count as lost", len(left), self._settings.grace)
+        torn = [*self._tasks, *(run.task for run in left if run.task is not None)]
+        for task in torn:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*torn, return_exceptions=True)
+        await self._leave()
+
+    async def _leave(self) -> None:
         if self._scheduler.owner is not None:
-            await self._store.leave(self._scheduler.owner)
+            try:
+                await self._store.leave(self._scheduler.owner)
+            except StoreError as error:
+                log.warning("this worker could not sign off (%s); others notice by its lock", error)
 
     async def _grace(self, moving: set[asyncio.Task[None]]) -> None:
         """Waits for them on the port's clock, so that a test decides how long that is."""

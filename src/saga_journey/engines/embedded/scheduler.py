@@ -20,7 +20,7 @@ from saga_journey.core.state import RunState, SagaStatus
 from saga_journey.engines.embedded.clock import pass_until
 from saga_journey.engines.embedded.owned import OwnedRun, Sent
 from saga_journey.engines.embedded.turn import NEVER, Turns
-from saga_journey.errors import Overloaded, StoreError, StoreFull
+from saga_journey.errors import Overloaded, StoreBroken, StoreError, StoreFull
 from saga_journey.ports import (
     CRASH_LOOP,
     Claimed,
@@ -126,7 +126,9 @@ class Scheduler:
                 await asyncio.shield(self._claim_under_way)
             except StoreFull:
                 self.nudge()
-            except StoreError:
+            except StoreBroken:
+                return  # the store has said so; nothing can be claimed any more
+            except Exception:
                 log.exception("claiming failed; trying again")
             self._wake_at(self._clock.now() + LOOK_EVERY)
 

@@ -127,10 +127,16 @@ class Turns:
         answers = [(a.command_id, answer) for a, answer in decided if type(a) is Sent and answer is not None]
         return turn, [*refused.items(), *answers]
 
-    async def release(self, run: OwnedRun) -> None:
-        """Gives the claim back, with nothing in doubt: no call of this run is under way."""
+    async def release(self, run: OwnedRun, rest: float = 0.0) -> None:
+        """Gives the claim back, with nothing in doubt: no call of this run is under way.
+
+        `rest`: nobody should claim it again for so many seconds.
+        """
         state, now = run.state, self._clock.now()
-        write = TurnWrite(run.key, run.epoch, state.seq + 1, now, None, self._released(run, state))
+        row = self._released(run, state)
+        if row.due_at is not None:
+            row.due_at = max(row.due_at, now + rest)
+        write = TurnWrite(run.key, run.epoch, state.seq + 1, now, None, row)
         try:
             await self._store.commit(write)
         except Fenced:

@@ -58,9 +58,9 @@ where owner is null and due_at <= ?1 and (lost < 2) = ?4 and definition in (sele
 order by due_at limit ?3;
 
 -- name: due_orphaned
--- Runs whose owner is dead: what it was calling is lost once more than is written yet.
+-- Runs whose owner is dead.
 select tenant, run from run
-where owner in (select value from json_each(?1)) and due_at is not null and (lost < 1) = ?4
+where owner in (select value from json_each(?1)) and due_at is not null and (lost < 2) = ?4
   and definition in (select value from json_each(?2))
 limit ?3;
 
@@ -72,16 +72,8 @@ where r.due_at is not null and definition not in (select value from json_each(?1
 limit ?3;
 
 -- name: claim_run
--- A new epoch. Claims that ended without a commit are counted; a commit since then resets the count.
-update run set owner = ?3, epoch = epoch + 1, updated_at = ?4,
-    empty_claims = case
-        when owner is null then 0
-        when exists (select 1 from journal j where j.tenant = run.tenant and j.run = run.run and j.epoch = run.epoch) then 0
-        else empty_claims + 1 end
-where tenant = ?1 and run = ?2;
-
--- name: run_before_claim
-select owner from run where tenant = ?1 and run = ?2;
+-- A new epoch.
+update run set owner = ?3, epoch = epoch + 1, updated_at = ?4, empty_claims = ?5 where tenant = ?1 and run = ?2;
 
 -- name: record
 select r.tenant, r.run, r.saga, t.name, d.name, d.version, r.definition, r.status, r.owner, r.epoch,

@@ -208,27 +208,37 @@ class SqliteStore:
             parked = set(unserved)
         else:
             unserved, parked = [], set()
-        runs = [self._claim_one(db, owner, key, now, key not in parked) for key in [*keys, *unserved]]
+        runs = [self._claimed(db, key, served=key not in parked) for key in [*keys, *unserved]]
+        db.executemany(_sql["claim_run"], [(*run.record.key, owner, now, run.empty_claims) for run in runs])
+        self._give_commands(db, runs)
         return Claimed(runs, db.execute(_sql["next_due"]).fetchone()[0])
 
-    def _claim_one(self, db: sqlite3.Connection, owner: int, key: RunKey, now: float, served: bool) -> ClaimedRun:
-        before = db.execute(_sql["run_before_claim"], key).fetchone()[0]
-        if self._locks.holds(before):
-            self._writer.transactions.fenced = True  # from an owner in this very process, which may still write
-        db.execute(_sql["claim_run"], (*key, owner, now))
+    def _claimed(self, db: sqlite3.Connection, key: RunKey, *, served: bool) -> ClaimedRun:
+        """The run as its new owner gets it, under the epoch that the claim is about to write."""
         row = db.execute(_sql["record"], key).fetchone()
-        empty_claims, lost = row[13], row[14]
-        rows = [] if empty_claims >= CRASH_LOOP else _journal(db, key)
+        record, rows = _record(row), _journal(db, key)
+        if self._locks.holds(record.owner):
+            self._writer.transactions.fenced = True  # from an owner in this very process, which may still write
+        wrote = any(turn.epoch == record.epoch for turn in rows)
+        empty_claims = 0 if record.owner is None or wrote else row[13] + 1
+        record.epoch += 1
+        crashing = empty_claims >= CRASH_LOOP
         return ClaimedRun(
-            record=_record(row),
-            rows=rows,
-            commands=[StoredCommand(RunKey(*c[:2]), *c[2:]) for c in db.execute(_sql["open_commands"], key)],
-            taken_over=before is not None,
+            record=record,
+            rows=[] if crashing else rows,
+            commands=[],
+            taken_over=record.owner is not None,
             empty_claims=empty_claims,
-            lost=lost,
+            lost=row[14],
             served=served,
-            next_seq=db.execute(_sql["last_seq"], key).fetchone()[0],
+            next_seq=db.execute(_sql["last_seq"], key).fetchone()[0] if crashing else 0,
         )
+
+    def _give_commands(self, db: sqlite3.Connection, runs: list[ClaimedRun]) -> None:
+        if runs and db.execute(_sql["any_open_command"]).fetchone()[0]:
+            for run in runs:
+                rows = db.execute(_sql["open_commands"], run.record.key)
+                run.commands = [StoredCommand(RunKey(*row[:2]), *row[2:]) for row in rows]
 
     def _owners(self, db: sqlite3.Connection) -> dict[int, bool]:
         """Every owner, and whether it is dead: its lock is free, or its lease is over."""

@@ -1,0 +1,43 @@
+"""What every acceptance test may ask for: a participant that protests, a clock that obeys, journeys to move."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.cluster import Cluster, cluster_at
+from saga_journey.testing.clock import ManualClock
+from tests.acceptance.stage import Stage, violations
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, clock: ManualClock) -> Stage:
+    """One database, one participant, one clock. `async with stage.moving(saga) as journeys` moves what is there."""
+    return Stage(tmp_path / "journeys.db", clock)
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    """One database, one participant, and worker processes that call it. Time is the real one."""
+    async with cluster_at(tmp_path) as cluster:
+        yield cluster
+
+
+@pytest.fixture(autouse=True)
+def _no_promise_is_broken(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test asserts: the participant has nothing to protest against, and the checker finds nothing."""
+    yield
+    given = request.node.funcargs if isinstance(request.node, pytest.Function) else {}
+    for place in (given.get("stage"), given.get("cluster")):
+        if isinstance(place, Stage | Cluster):
+            assert violations(place.participant) == []

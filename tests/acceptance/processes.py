@@ -1,0 +1,105 @@
+"""Programs of a test, as processes: what they say line by line, signals to them, how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.participant import PATIENCE
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = "tests.acceptance.programs"
+
+
+class Program:
+    """A running program. `said` is what it printed so far, `errors` what it wrote to stderr."""
+
+    def __init__(self, process: Process, stderr: Path) -> None:
+        self._process = process
+        self._stderr = stderr
+        self.said: list[str] = []
+
+    async def line(self, what: str) -> str:
+        """Reads on until it prints a line with this in it; gives that line."""
+        async with asyncio.timeout(PATIENCE):
+            while line := (await self._stdout.readline()).decode():
+                self.said.append(line.rstrip("\n"))
+                if what in line:
+                    return self.said[-1]
+        raise AssertionError(f"it ended before it said {what!r}: {self.said}\n{self.errors}")
+
+    @property
+    def logged(self) -> list[str]:
+        """What it has logged so far, as far as it was read."""
+        return [line for line in self.said if line.startswith("log ")]
+
+    @property
+    def _stdout(self) -> asyncio.StreamReader:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    @property
+    def errors(self) -> str:
+        """All that it wrote to stderr."""
+        return self._stderr.read_text(encoding="utf-8", errors="replace")
+
+    def say(self, line: str) -> None:
+        """A line on its stdin."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def killed(self) -> None:
+        """kill -9, and gone."""
+        self.signal(signal.SIGKILL)
+        assert await self.ended() == -signal.SIGKILL
+
+    async def left(self) -> None:
+        """Told to leave, it closes its journeys and ends."""
+        self.say("leave")
+        assert await self.ended() == 0, self.errors
+
+    async def ended(self) -> int:
+        """Its exit status, once it has ended by itself; what it printed last is in `said`."""
+        async with asyncio.timeout(PATIENCE):
+            rest = await self._stdout.read()
+            self.said += rest.decode().splitlines()
+            return await self._process.wait()
+
+    async def swept(self) -> None:
+        """Whatever a test left running is ended, also what it stopped."""
+        if self._process.returncode is None:
+            self._process.kill()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        await self._process.communicate()
+
+
+@asynccontextmanager
+async def program(name: str, place: Path, **arguments: Any) -> AsyncIterator[Program]:
+    """A program of the folder `programs`, with these arguments as JSON; it has opened its journeys when this returns."""
+    running = await spawned(name, place, **arguments)
+    try:
+        await running.line("open")
+        yield running
+    finally:
+        await running.swept()
+
+
+async def spawned(name: str, place: Path, **arguments: Any) -> Program:
+    """The same before it has said anything; whoever starts it ends it."""
+    log = place / f"{name}-{len(list(place.glob(f'{name}-*.log')))}.log"
+    with log.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", f"{PROGRAMS}.{name}", json.dumps(arguments), stdin=PIPE, stdout=PIPE, stderr=stderr, cwd=ROOT
+        )
+    return Program(process, log)

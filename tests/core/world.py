@@ -1,0 +1,107 @@
+"""The participants of a random walk, and what they really did. Machine and model cannot see it; the truth judges both.
+
+A call that ended unknown, or was lost, may have had its effect or not; one that was accepted (202) too. Participants do
+not replay by key: after an effect that nobody heard of, they may say no. People and partners tell the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from saga_journey.core import commands as cmd
+from saga_journey.core import events as ev
+from saga_journey.core.canonical import Json
+from saga_journey.core.events import Op
+from saga_journey.core.state import RunState
+
+
+class World:
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.done: set[int] = set()  # milestones whose action took effect
+        self.accepted: set[int] = set()  # whose effect is still to come: they answered "working"
+        self.ok = random.choice((0.3, 0.6, 0.8))
+
+    def stands(self, index: int) -> bool:
+        return index in self.done or index in self.accepted
+
+    def maybe(self, index: int, op: Op) -> None:
+        """Nobody hears what became of that call."""
+        if self.random.random() < 0.5:
+            self.took_place(index, op)
+
+    def took_place(self, index: int, op: Op) -> None:
+        if op == "do":
+            self.done.add(index)
+        else:
+            self.done.discard(index)
+            self.accepted.discard(index)
+
+    def answer(self, index: int, op: Op, *, asked_again: bool) -> cmd.Answered:
+        """What a call gives, and what it does."""
+        dice = self.random.random()
+        if dice < self.ok:
+            self.took_place(index, op)
+            return cmd.Ok(Json('"done"'))
+        dice = (dice - self.ok) / (1 - self.ok)
+        if dice < 0.25:
+            if asked_again and op == "do":
+                self.accepted.discard(index)  # it was accepted, and then came to nothing
+            return cmd.No("no")
+        if dice < 0.65:
+            self.maybe(index, op)
+            return cmd.Unknown("broken", exhausted=dice < 0.28)
+        if dice < 0.85:
+            if op == "do" and self.random.random() < 0.5:
+                self.accepted.add(index)
+            return cmd.StillWorking(self.random.choice((0.5, 5.0)))
+        return cmd.TurnedAway("401")
+
+    def judge(self, state: RunState) -> None:
+        """What the run says against what is true."""
+        for index, m in enumerate(state.milestones):
+            if m.status in ("pending", "refused"):
+                assert not self.stands(index), f"milestone {index} is called {m.status}, and took place"
+            if m.undo_status in ("done", "manual"):
+                assert not self.stands(index), f"milestone {index} is called undone, and stands"
+        if state.final is not None:
+            self._judge_the_end(state)
+
+    def _judge_the_end(self, state: RunState) -> None:
+        specs = state.definition.milestones
+        standing = {s.id for i, s in enumerate(specs) if self.stands(i) and s.undo is not None}
+        if state.final == "compensated":
+            assert not standing, f"compensated, and {standing} still stand"
+        if state.final == "resolved":
+            assert standing <= set(state.left), f"{standing} stand, only {state.left} are told"
+        if state.final == "completed":
+            for index, m in enumerate(state.milestones):
+                assert m.status in ("completed", "skipped") or specs[index].optional, "completed means all"
+
+    def truth(self, state: RunState, command: cmd.Command) -> cmd.Command:
+        """The same answer from outside, as a partner who knows would give it."""
+        index = _asked_about(state, command)
+        if index is None or not isinstance(command, cmd.Advance):
+            return command
+        if command.outcome == "unknown" and state.waits_outside(index):
+            self.maybe(index, "do")
+        if command.outcome == "refused" and self.stands(index):
+            return cmd.Advance(command.milestone, "unknown")
+        return command
+
+    def heard(self, state: RunState, events: Sequence[ev.Event]) -> None:
+        """What people stated, and partners answered, is true."""
+        for event in events:
+            if isinstance(event, ev.MilestoneCompleted):
+                self.took_place(state.definition.index[event.milestone], "do")
+            if isinstance(event, ev.FactStated):
+                index = state.definition.index[event.milestone]
+                self.took_place(index, "do" if event.fact == "happened" else "undo")
+
+
+def _asked_about(state: RunState, command: cmd.Command) -> int | None:
+    if not isinstance(command, cmd.Advance):
+        return None
+    index = state.definition.index[command.milestone] if command.milestone else next(iter(state.open), None)
+    return index if index in state.open else None

@@ -1,0 +1,121 @@
+"""One cell: a saga, a place where its process dies, its recovery, and what the checker says to all of it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from saga_journey.core import events as ev
+from saga_journey.testing.checker import violations
+from saga_journey.testing.crash import Boundary
+from saga_journey.testing.evidence import Evidence, gather
+from tests.crash.life import Life, Pipes, answer, work
+from tests.crash.place import Place
+from tests.crash.plans import Plan
+from tests.crash.processes import HUNG, KILLED, ended, fork
+
+TRIES = 3
+"""How often a boundary is aimed at whose number depends on time (a renewal of the lease, a claim)."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one cell. `killed`: how many of its kills were reached. `repeated`: requests made once more."""
+
+    shape: str
+    kills: tuple[Boundary, ...]
+    killed: int
+    violations: tuple[str, ...]
+    repeated: int
+    recovery: float | None
+    status: str
+    crossed: tuple[Boundary, ...] = field(default=(), repr=False)
+
+    @property
+    def name(self) -> str:
+        return ":".join([self.shape, *map(str, self.kills)])
+
+    @property
+    def was_run(self) -> bool:
+        return self.killed == len(self.kills)
+
+
+def run_cell(place: Place, plan: Plan, kills: Sequence[Boundary]) -> Verdict:
+    """Dies at each of these boundaries, one life after the other; the last life recovers and ends."""
+    lives = [Life(f"life-{n}", at) for n, at in enumerate([*kills, None], 1)]
+    problems: list[str] = []
+    killed = 0
+    with partner_of(place, plan) as pipes:
+        for life in lives:
+            end = ended(fork(lambda: work(place, plan, life, pipes)))  # noqa: B023 - forked before the next turn
+            killed += end == KILLED
+            if end not in (0, KILLED):
+                problems.append(_abnormal(life, end))
+            if end != KILLED:
+                break
+    return judge(place, plan, kills, killed, problems, life.name)
+
+
+def _abnormal(life: Life, end: int) -> str:
+    return f"I15 -: {life.name} hung" if end == HUNG else f"I15 -: {life.name} ended with status {end}"
+
+
+@contextmanager
+def partner_of(place: Place, plan: Plan) -> Iterator[Pipes]:
+    """The process that completes the external milestone, if there is one; it ends before this does."""
+    if plan.external is None:
+        yield Pipes()
+        return
+    woken, wake = os.pipe()
+
+    def partner() -> None:
+        os.close(wake)
+        answer(place, plan, woken)
+
+    pid = fork(partner)
+    try:
+        yield Pipes(partner=wake)
+    finally:
+        os.close(wake)
+        if (end := ended(pid)) != 0:
+            raise AssertionError(f"the partner ended with status {end}: see {place.folder}")
+        os.close(woken)
+
+
+def judge(
+    place: Place, plan: Plan, kills: Sequence[Boundary], killed: int, problems: Sequence[str], last: str
+) -> Verdict:
+    evidence = gather(place.database, place.ledger, place.log)
+    told = place.left(last) or {}
+    found = [*problems, *map(str, violations(evidence, settled=True, publishing=True))]
+    statuses = [saga.row.status for saga in evidence.sagas.values()]
+    if not kills and plan.ends is not None and statuses != [plan.ends]:
+        found.append(f"- -: undisturbed it ends as {statuses}, not as {plan.ends}")
+    return Verdict(
+        shape=plan.name,
+        kills=tuple(kills),
+        killed=killed,
+        violations=tuple(found),
+        repeated=repeated(evidence),
+        recovery=told.get("progress"),
+        status=", ".join(statuses),
+        crossed=tuple(Boundary(kind, number) for kind, number in told.get("crossed", ())),
+    )
+
+
+def repeated(evidence: Evidence) -> int:
+    """Requests that came once more, and that no answer had asked for: what the crashes cost the participants."""
+    total = 0
+    for saga in evidence.sagas.values():
+        received = Counter((entry.milestone, entry.op) for entry in saga.calls)
+        wanted = Counter(
+            (fact.event.milestone, fact.event.op)
+            for fact in saga.facts
+            if isinstance(fact.event, ev.AttemptWorking)
+            or (isinstance(fact.event, ev.AttemptEnded) and fact.event.retry_at is not None)
+        )
+        total += sum(max(0, count - 1 - wanted[call]) for call, count in received.items())
+    return total

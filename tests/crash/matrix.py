@@ -1,0 +1,209 @@
+"""The crash matrix: `python -m tests.crash.matrix`, from the root of the repository.
+
+Kills a worker with SIGKILL at every boundary of ten shapes, lets the next one go on, and checks every promise.
+
+    --shape NAME            only this shape (may be given more than once)
+    --cell SHAPE:KIND:K     one cell, e.g. happy:after-commit:2; its files are kept, and named
+    --double                kill again in recovery, at every boundary, for two shapes (minutes)
+    --lanes N               how many cells at a time (as many as there are processors)
+    --json FILE             the figures, and every cell that broke something
+
+The processes are forked from one that has imported everything, so a cell costs some tens of milliseconds, and recovery
+times are without the start of Python itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from saga_journey.testing.crash import Boundary
+from tests.crash.cell import TRIES, Verdict, run_cell
+from tests.crash.place import Place, make_template
+from tests.crash.plans import Plan
+from tests.crash.processes import ended, fork
+from tests.crash.shapes import SHAPES
+
+DOUBLE = ("last-refuses", "doubt-then-refused")
+Cell = tuple[str, tuple[Boundary, ...]]
+
+
+def cells_of(plan: Plan, folder: Path, template: Path, before: tuple[Boundary, ...] = ()) -> list[Cell]:
+    """Every boundary that a run of this shape crosses, after the kills `before`. Undisturbed, it must be flawless."""
+    verdict = attempt(plan, before, folder, template)
+    if verdict.violations:
+        raise SystemExit("\n".join([f"{verdict.name} is broken before anything is killed:", *verdict.violations]))
+    return [(plan.name, (*before, boundary)) for boundary in aimed_at(verdict)]
+
+
+def aimed_at(verdict: Verdict) -> list[Boundary]:
+    """The boundaries to kill at. How often a lease is renewed is a matter of time: its first renewal stands for all."""
+    return [b for b in verdict.crossed if b.number == 1 or not b.kind.endswith("-renew")]
+
+
+def attempt(plan: Plan, kills: tuple[Boundary, ...], folder: Path, template: Path) -> Verdict:
+    """Runs one cell; again when the run was over before its number came up."""
+    for number in range(TRIES):
+        place = Place.of(template, folder / "-".join([plan.name, *map(str, kills), str(number)]))
+        verdict = run_cell(place, plan, kills)
+        if not verdict.violations:
+            place.discard()
+        if verdict.was_run or verdict.violations:
+            return verdict
+    return verdict
+
+
+def in_lanes(lanes: int, folder: Path, work: Sequence[Callable[[], Iterable[Verdict]]]) -> list[Verdict]:
+    """Does all of it, split over so many forked processes; each writes its verdicts into a file of its own."""
+    pids = []
+    for lane in range(lanes):
+        pids.append(fork(lambda: _lane(folder / f"lane-{lane}.jsonl", work[lane::lanes])))  # noqa: B023 - forked now
+    broken = [end for pid in pids if (end := ended(pid)) != 0]
+    if broken:
+        raise SystemExit(f"a lane ended with status {broken}")
+    lines = [line for lane in range(lanes) for line in (folder / f"lane-{lane}.jsonl").read_text("utf-8").splitlines()]
+    return [_verdict(json.loads(line)) for line in lines]
+
+
+def _lane(path: Path, work: Sequence[Callable[[], Iterable[Verdict]]]) -> None:
+    import signal
+
+    signal.alarm(0)  # a lane lives as long as its cells take
+    with path.open("w", encoding="utf-8") as out:
+        for piece in work:
+            for verdict in piece():
+                out.write(json.dumps(asdict(verdict)) + "\n")
+
+
+def _verdict(said: dict[str, Any]) -> Verdict:
+    for name in ("kills", "crossed"):
+        said[name] = tuple(Boundary(*pair) for pair in said[name])
+    return Verdict(**{**said, "violations": tuple(said["violations"])})
+
+
+def run(shapes: Sequence[str], *, lanes: int, double: bool, folder: Path) -> dict[str, Any]:
+    """All cells of these shapes, and the figures."""
+    began = time.perf_counter()
+    template = make_template(folder)
+    plans = [SHAPES[name] for name in shapes]
+    possible = [cell for plan in plans for cell in cells_of(plan, folder, template)]
+    if double:
+        possible = _doubled(possible, lanes, folder, template)
+
+    def piece(cell: Cell) -> Callable[[], Iterable[Verdict]]:
+        return lambda: [attempt(SHAPES[cell[0]], cell[1], folder, template)]
+
+    verdicts = in_lanes(lanes, folder, [piece(cell) for cell in possible])
+    return figures(verdicts, len(possible), time.perf_counter() - began)
+
+
+def _doubled(cells: Sequence[Cell], lanes: int, folder: Path, template: Path) -> list[Cell]:
+    """For each first kill every boundary of the recovery from it."""
+
+    def piece(cell: Cell) -> Callable[[], Iterable[Verdict]]:
+        return lambda: [attempt(SHAPES[cell[0]], cell[1], folder, template)]
+
+    first = in_lanes(lanes, folder, [piece(cell) for cell in cells])
+    return [(v.shape, (*v.kills, boundary)) for v in first for boundary in aimed_at(v)]
+
+
+def figures(verdicts: Sequence[Verdict], possible: int, seconds: float) -> dict[str, Any]:
+    recoveries = [v.recovery for v in verdicts if v.recovery is not None]
+    shapes = list(dict.fromkeys(v.shape for v in verdicts))
+    return {
+        "cells_possible": possible,
+        "cells_run": sum(v.was_run for v in verdicts),
+        "violations": sum(len(v.violations) for v in verdicts),
+        "repeated_at_most": max((v.repeated for v in verdicts), default=0),
+        "repeated": sum(v.repeated for v in verdicts),
+        "recovery_p50_ms": _percentile(recoveries, 50),
+        "recovery_p99_ms": _percentile(recoveries, 99),
+        "seconds": round(seconds, 1),
+        "shapes": [_of_shape(name, [v for v in verdicts if v.shape == name]) for name in shapes],
+        "missed": [v.name for v in verdicts if not v.was_run],
+        "broken": [{"cell": v.name, "violations": v.violations} for v in verdicts if v.violations],
+    }
+
+
+def _of_shape(name: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    recoveries = [v.recovery for v in verdicts if v.recovery is not None]
+    return {
+        "shape": name,
+        "cells": len(verdicts),
+        "run": sum(v.was_run for v in verdicts),
+        "violations": sum(len(v.violations) for v in verdicts),
+        "repeated_at_most": max(v.repeated for v in verdicts),
+        "recovery_p99_ms": _percentile(recoveries, 99),
+        "ends": ", ".join(sorted({v.status for v in verdicts})),
+    }
+
+
+def _percentile(seconds: Sequence[float], percent: int) -> float:
+    if len(seconds) < 2:
+        return round(1000 * max(seconds, default=0.0), 1)
+    return round(1000 * statistics.quantiles(seconds, n=100, method="inclusive")[percent - 1], 1)
+
+
+def show(told: dict[str, Any]) -> None:
+    print(f"{'shape':<22}{'cells':>7}{'run':>6}{'broken':>8}{'repeated':>10}{'p99 ms':>9}  ends as")
+    for row in told["shapes"]:
+        columns = f"{row['cells']:>7}{row['run']:>6}{row['violations']:>8}{row['repeated_at_most']:>10}"
+        print(f"{row['shape']:<22}{columns}{row['recovery_p99_ms']:>9}  {row['ends']}")
+    print(
+        f"\n{told['cells_run']} of {told['cells_possible']} cells run, {told['violations']} violations, "
+        f"at most {told['repeated_at_most']} repeated requests for a crash, "
+        f"recovery p50 {told['recovery_p50_ms']} ms, p99 {told['recovery_p99_ms']} ms, {told['seconds']} s"
+    )
+    for cell in told["broken"][:20]:
+        print(f"\n{cell['cell']}")
+        for violation in cell["violations"][:5]:
+            print(f"  {violation}")
+    if told["missed"]:
+        print("\nnot reached:", ", ".join(told["missed"][:20]))
+
+
+def one_cell(name: str) -> int:
+    """Runs one cell and keeps its files."""
+    shape, *rest = name.split(":")
+    kills = tuple(Boundary(kind, int(number)) for kind, number in zip(rest[::2], rest[1::2], strict=True))
+    folder = Path(tempfile.mkdtemp(prefix="saga-cell-"))
+    place = Place.of(make_template(folder), folder / "cell")
+    verdict = run_cell(place, SHAPES[shape], kills)
+    print(f"{verdict.name}: {'run' if verdict.was_run else 'not reached'}, ends as {verdict.status}")
+    print(f"files: {place.folder}")
+    for violation in verdict.violations:
+        print(f"  {violation}")
+    return 1 if verdict.violations else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.matrix", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--shape", action="append", choices=list(SHAPES), dest="shapes")
+    parser.add_argument("--cell", metavar="SHAPE:KIND:K")
+    parser.add_argument("--double", action="store_true", help=f"kill again in recovery ({', '.join(DOUBLE)})")
+    parser.add_argument("--lanes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args(arguments)
+    if given.cell:
+        return one_cell(given.cell)
+    shapes = given.shapes or (DOUBLE if given.double else tuple(SHAPES))
+    with tempfile.TemporaryDirectory(prefix="saga-matrix-") as folder:
+        told = run(shapes, lanes=given.lanes, double=given.double, folder=Path(folder))
+    show(told)
+    if given.json:
+        given.json.write_text(json.dumps(told, indent=1), "utf-8")
+    flawless = told["cells_run"] == told["cells_possible"] and not told["violations"]
+    return 0 if flawless and told["repeated_at_most"] <= 1 + given.double else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
