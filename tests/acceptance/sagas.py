@@ -21,7 +21,7 @@ class Answering(Protocol):
     async def ask(self, asked: Asked) -> Reply: ...
 
 
-def step(who: Answering, name: str, *, undo: bool = True, **policy: Any) -> MilestoneOf[Any, Any]:
+def step(who: Answering, milestone_id: str, /, *, undo: bool = True, **policy: Any) -> MilestoneOf[Any, Any]:
     """A milestone that asks `who`. What it is given, and what it says of itself, goes into the ledger."""
 
     async def act(ctx: Context[Any]) -> Any:
@@ -30,7 +30,7 @@ def step(who: Answering, name: str, *, undo: bool = True, **policy: Any) -> Mile
     async def take_back(ctx: Context[Any], result: Any) -> None:
         await called(who, ctx, "undo", result)
 
-    policy = {"id": name, "name": name, "undo_name": f"undo_{name}", **policy}
+    policy = {"id": milestone_id, "name": milestone_id, "undo_name": f"undo_{milestone_id}", **policy}
     return milestone(act, undo=take_back if undo else None, **policy)
 
 

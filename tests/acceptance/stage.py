@@ -35,9 +35,9 @@ class Stage:
     def url(self) -> str:
         return f"sqlite:///{self.db}"
 
-    def step(self, name: str, **policy: Any) -> MilestoneOf[Any, Any]:
+    def step(self, milestone_id: str, /, **policy: Any) -> MilestoneOf[Any, Any]:
         """A milestone that asks this participant."""
-        return step(self.participant, name, **policy)
+        return step(self.participant, milestone_id, **policy)
 
     def saga(self, *milestones: MilestoneOf[Any, Any] | str, name: str = "checkout", **options: Any) -> Saga[Any]:
         """A saga of these milestones; a name alone is a step with nothing special about it."""

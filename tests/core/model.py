@@ -193,6 +193,7 @@ class Model:
         return answer
 
     def cell(self, row: str) -> str:
+        """This row of B1 meets the run in this column; where a cell has cases, the row says which."""
         column = self.column()
         self.cells.add((row, column))
         return column
@@ -315,7 +316,8 @@ class Model:
                 self.do_unknown(part, lost=False, exhausted=outcome.exhausted)
 
     def do_ok(self, part: Part) -> None:
-        column = self.cell("do ok")
+        waits = ", a stop waits" if self.stop else ""
+        column = self.cell("do ok: of a request" if part.spec.kind == "external" else self.kind_of_ok(part) + waits)
         if part.spec.kind == "external":  # its request was answered: now it waits for the outside
             if column[0] == "U" or self.draining():
                 self.close(part, "unknown")
@@ -324,6 +326,9 @@ class Model:
             return
         self.close(part, "completed")
         self.stop_too_late(part)
+
+    def kind_of_ok(self, part: Part) -> str:
+        return "do ok: of the pivot" if part.spec.pivot and self.direction == "do" else "do ok"
 
     def draining(self) -> bool:
         """A structured journey was cancelled: what is being called ends, and nothing follows."""
@@ -336,23 +341,30 @@ class Model:
             self.stop = None
 
     def do_refused(self, part: Part) -> None:
-        self.cell("do refused")
+        self.cell("do refused: in doubt" if part.doubt else "do refused")
         self.close(part, "unknown" if part.doubt else "refused")  # rule 1
         self.failed(part)
 
     def failed(self, part: Part) -> None:
         """The milestone ended refused or unknown: what does the run do?"""
-        if self.direction == "undo" or self.draining() or part.spec.optional:
-            return
-        if self.structured:
+        if self.direction == "undo" or self.draining():
+            self.cell("failed: while it drains")
+        elif part.spec.optional:
+            self.cell("failed: optional")
+        elif self.structured:
+            self.cell("failed: structured")
             self.attend("milestone_failed", part)
         elif self.passed():
+            self.cell("failed: past the pivot")
             self.attend("cannot_go_on", part)
         elif part.spec.pivot and part.status == "unknown" and part.spec.undo is None:
+            self.cell("failed: pivot in doubt")
             self.attend("pivot_in_doubt", part)  # rule 8
         elif self.stop and part.spec.pivot:
+            self.cell("failed: pivot, a stop waits")
             self.decide(self.stop)  # rule 7
         else:
+            self.cell("failed: before the pivot")
             self.decide("failure")
 
     def attend(self, kind: str, part: Part) -> None:
@@ -376,6 +388,7 @@ class Model:
         if column[0] == "U" or self.draining():
             self.close(part, "unknown")
         elif part.spec.pivot and self.stop and part.spec.undo is not None:
+            self.cell("pivot unknown, a stop waits")
             self.close(part, "unknown")
             self.decide(self.stop)
         else:
@@ -559,13 +572,20 @@ class Model:
 
     def deadline_struck(self) -> None:
         if self.structured:
+            self.cell("deadline strikes: structured")
             self.drain("deadline")
-        elif self.passed() or any(kind == "pivot_in_doubt" for kind, _ in self.attention):
+        elif self.passed() or self.pivot_in_doubt():
+            self.cell("deadline strikes: missed")
             self.missed = True
         elif self.held():
+            self.cell("deadline strikes: pivot held")
             self.stop = "deadline"
         else:
+            self.cell("deadline strikes: before the pivot")
             self.decide("deadline")
+
+    def pivot_in_doubt(self) -> bool:
+        return any(kind == "pivot_in_doubt" for kind, _ in self.attention)
 
     def drain(self, because: str) -> None:
         self.stop = because
@@ -579,28 +599,41 @@ class Model:
         return self.turn_back("cancel", "cancelled")
 
     def compensate(self, command: cmd.Compensate) -> Says:
+        if command.expected is not None:
+            return rej("conflict")  # the walk sends only plans of another time
         return self.turn_back("compensate", "requested")
 
     def turn_back(self, row: str, because: str) -> Says:
-        column = self.cell(row)
         if row == "compensate" and self.structured:
+            self.cell("compensate: structured")
             return rej()  # nothing of a structured journey is undone by itself
+        column = self.cell(row)
         if column == "X":
             return NOOP if self.final in ("compensated", "cancelled") else rej("final")
         if column[0] == "U":
             return NOOP
         if column == "D":
             return self.turn_back_completed(row)
-        if row == "cancel" and self.structured:
-            if self.draining():
-                return NOOP
-            self.drain("cancelled")
-            return APPLIED
+        if self.structured:
+            return self.stop_structured()
+        return self.turn_back_forward(row, because)
+
+    def stop_structured(self) -> Says:
+        self.cell("cancel: structured")
+        if self.draining():
+            return NOOP
+        self.drain("cancelled")
+        return APPLIED
+
+    def turn_back_forward(self, row: str, because: str) -> Says:
         if self.passed():
+            self.cell(f"{row}: pivot passed")
             return rej("past_pivot")
-        if any(kind == "pivot_in_doubt" for kind, _ in self.attention):
+        if self.pivot_in_doubt():
+            self.cell(f"{row}: pivot in doubt")
             return rej()  # state the fact first
         if self.held():
+            self.cell(f"{row}: pivot held")
             if self.stop:
                 return NOOP
             self.stop = because

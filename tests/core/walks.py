@@ -172,12 +172,18 @@ class Walk:
         """Mostly one command, sometimes many. Of a dead worker no report arrives."""
         count = self.random.choice((1, 1, 1, 1, 1, 1, 2, 3, 4))
         found = [self._arrival() for _ in range(count)]
+        if self.calling and self._stopping() and self.random.random() < 0.25:
+            return [self.random.choice((cmd.Pause("ann"), cmd.Cancel("ann")))]  # and the call goes on
         if cmd.TakeOver() in found:
             self._worker_dies()
         elif self.random.random() < 0.8 and (report := self._report()):
             found.append(report)
         self.random.shuffle(found)
         return [command for command in found if command is not None]
+
+    def _stopping(self) -> bool:
+        """What is called now is the last of it: the pivot that a stop waits for, or an action that drains."""
+        return self.state.stop is not None or any(self.state.op_of(i) != self.state.direction for i in self.state.open)
 
     def _arrival(self) -> Command | None:
         dice = self.random.random()
@@ -218,7 +224,7 @@ class Walk:
         return [
             self._advance,
             lambda: cmd.Cancel("ann"),
-            lambda: cmd.Compensate(who="ann"),
+            lambda: cmd.Compensate(self.random.choice((None, None, 0)), "ann"),
             lambda: cmd.Pause("ann"),
             lambda: cmd.Resume("ann"),
             lambda: cmd.RetryMilestone(self._name()),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from functools import partial
 from typing import Any
 
 from saga_journey.config import Settings
@@ -73,7 +72,8 @@ class EmbeddedEngine:
         self._turns = Turns(store, clock, invoker, publishing=publishing, told=self._told, observe=self._turn_seen)
         self._scheduler = Scheduler(store, clock, invoker, self._turns, settings, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._starts: set[asyncio.Future[Started]] = set()
+        self._starting = 0  # starts whose commit is under way
+        self._none_starting: asyncio.Future[None] | None = None
         self._watchers: dict[RunKey, list[asyncio.Future[RunState | None]]] = {}
         self._asked: dict[tuple[RunKey, str], asyncio.Future[Answer]] = {}
         self._others: asyncio.Future[None] | None = None
@@ -97,12 +97,37 @@ class EmbeddedEngine:
         if self._closed:
             raise Closed("these journeys are closed: open them again")
         place = self._scheduler.take_place() if self._working else False
-        written = asyncio.ensure_future(
-            self._store.start(self._new_run(turn, definition, tenant_number, key, here=place))
-        )
-        self._starts.add(written)
-        written.add_done_callback(partial(self._begin, tenant, turn, place))
-        return await asyncio.shield(written)  # a caller that gives up waiting does not stop a saga that was started
+        self._starting += 1
+        try:
+            started = await self._store.start(self._new_run(turn, definition, tenant_number, key, here=place))
+            if started.existing is None:
+                self._begin(OwnedRun(started.key, tenant, 1, turn.state), turn, here=place)
+        except asyncio.CancelledError:
+            if place:
+                _ = self._background(self._pick_up(tenant, turn))
+            raise
+        finally:
+            self._scheduler.give_place_back(place)
+            self._start_ended()
+        return started
+
+    async def _pick_up(self, tenant: str, turn: Turn) -> None:
+        """A caller that gives up waiting does not stop a saga that was started: if it was, it is moved."""
+        self._starting += 1
+        try:
+            assert self._scheduler.owner is not None
+            await self._store.renew(self._scheduler.owner, self._settings.lease)  # written after it, so it is through
+            record = await self._store.find(tenant, turn.state.saga_id)
+            if record is not None and record.owner == self._scheduler.owner:
+                self._begin(OwnedRun(record.key, tenant, record.epoch, turn.state), turn, here=True)
+        finally:
+            self._start_ended()
+
+    def _start_ended(self) -> None:
+        self._starting -= 1
+        if not self._starting and self._none_starting is not None:
+            self._none_starting.set_result(None)
+            self._none_starting = None
 
     def _new_run(self, turn: Turn, definition: int, tenant: int, key: StartKey | None, *, here: bool) -> NewRun:
         state = turn.state
@@ -119,13 +144,8 @@ class EmbeddedEngine:
             outbox=outbox_rows(RunState(state.definition, state.saga_id), turn.events, ()) if self._publishing else (),
         )
 
-    def _begin(self, tenant: str, turn: Turn, here: bool, written: asyncio.Future[Started]) -> None:
-        """The start is durable (or refused): from now on the run is moved, here or by whoever claims it."""
-        self._starts.discard(written)
-        self._scheduler.give_place_back(here)
-        if written.cancelled() or written.exception() is not None or written.result().existing is not None:
-            return
-        run = OwnedRun(written.result().key, tenant, 1, turn.state)
+    def _begin(self, run: OwnedRun, turn: Turn, *, here: bool) -> None:
+        """The start is durable: from now on the run is moved, here or by whoever claims it."""
         if self._observers:
             self._turn_seen(run, turn.events)
         if here:
@@ -332,8 +352,9 @@ class EmbeddedEngine:
             return
         self._closed = self._turns.stopping = True
         self._stop_listening()
-        if self._starts:
-            await asyncio.wait(self._starts)  # what they start is ours to release
+        if self._starting:
+            self._none_starting = asyncio.get_running_loop().create_future()
+            await self._none_starting  # what is being started is ours to release
         if self._working:
             await self._scheduler.close()
             await self._finish()
