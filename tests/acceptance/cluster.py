@@ -37,10 +37,13 @@ class Cluster:
         """A process that serves the sagas of that application; `options` are fields of `Settings`."""
         return program(name, self.place, db=str(self.db), port=self.port, app=app, **options)
 
+    def outside_with(self, *sagas: Saga[Any], **options: Any) -> AbstractAsyncContextManager[Journeys]:
+        """The same with these sagas."""
+        return open_journeys(f"sqlite:///{self.db}", sagas=sagas, working=False, **options)
+
     def outside(self, *apps: str) -> AbstractAsyncContextManager[Journeys]:
         """Journeys that move nothing; `apps` are those whose sagas can be started there."""
-        sagas = [saga for app in apps for saga in self.sagas(app).values()]
-        return open_journeys(f"sqlite:///{self.db}", sagas=sagas, working=False)
+        return self.outside_with(*[saga for app in apps for saga in self.sagas(app).values()])
 
     async def stories(self) -> list[tuple[Outcome, list[str]]]:
         """Waits for every saga; the outcome and the journal of each, in the order of their start."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -56,7 +57,7 @@ class Program:
         self._process.stdin.write(line.encode() + b"\n")
 
     def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
+        os.kill(self._process.pid, number)  # not send_signal: that may collect the exit status before asyncio does
 
     async def killed(self) -> None:
         """kill -9, and gone."""
@@ -78,7 +79,7 @@ class Program:
     async def swept(self) -> None:
         """Whatever a test left running is ended, also what it stopped."""
         if self._process.returncode is None:
-            self._process.kill()
+            self.signal(signal.SIGKILL)
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.communicate()

@@ -81,6 +81,7 @@ class Model:
     events: int = 0
     cells: set[tuple[str, str]] = field(default_factory=set)
     busy: set[str] = field(default_factory=set)  # milestones being called
+    where: str = "F"  # the column in which a command arrived
 
     def __post_init__(self) -> None:
         self.parts = {m.id: Part(m) for m in self.definition.milestones}
@@ -174,6 +175,7 @@ class Model:
         return {cmd.Report: 0, cmd.TakeOver: 2, cmd.TimePassed: 3}.get(type(command), 1)
 
     def take(self, command: Command) -> Says | None:
+        self.where = self.column()
         rows: dict[type, Any] = {
             cmd.Report: self.report,
             cmd.TakeOver: self.take_over,
@@ -194,7 +196,7 @@ class Model:
 
     def cell(self, row: str) -> str:
         """This row of B1 meets the run in this column; where a cell has cases, the row says which."""
-        column = self.column()
+        column = self.where
         self.cells.add((row, column))
         return column
 
@@ -539,6 +541,7 @@ class Model:
     def crash_loop(self, now: float) -> None:
         """The engine parks a run unread; what its owners may have called is in doubt (rule 22)."""
         self.now = max(self.now, now)
+        self.where = self.column()
         self.cell("crash_loop")
         if self.doubtful() and self.open is not None and self.open[1] == "do":
             self.parts[self.open[0]].doubt = True
@@ -554,7 +557,7 @@ class Model:
             return
         self.milestone_timer()
         self.conclude()
-        if over and self.direction == "do" and not self.final and not self.stop and not self.missed:
+        if over:
             self.deadline_struck()
 
     def milestone_timer(self) -> None:
@@ -571,6 +574,8 @@ class Model:
             self.failed(part)
 
     def deadline_struck(self) -> None:
+        if self.final or self.direction == "undo" or self.stop or self.missed:
+            return
         if self.structured:
             self.cell("deadline strikes: structured")
             self.drain("deadline")
@@ -687,10 +692,9 @@ class Model:
 
     def target(self, name: str | None, *, attention: bool) -> Part | None:
         """The milestone that is meant, when it is named or there is no choice."""
+        named = [self.open[0] if self.open else None]
         if attention:
             named = [where for _, where in self.attention]
-        else:
-            named = [] if self.open is None else [self.open[0]]
         if name is None:
             name = named[0] if len(named) == 1 else None
         return self.parts[name] if name is not None and name in named else None

@@ -16,7 +16,7 @@ from saga_journey.core import events as ev
 from saga_journey.core.canonical import Json
 from saga_journey.core.codec import decode_turn, encode_definition, encode_turn
 from saga_journey.core.commands import Command
-from saga_journey.core.definition import ONE_CALL, JourneyDefinition, Milestone, Retry
+from saga_journey.core.definition import ONE_CALL, JourneyDefinition, Milestone, MilestoneKind, Retry
 from saga_journey.core.evolve import evolve
 from saga_journey.core.machine import Turn, begin, decide
 from saga_journey.core.state import RunState
@@ -49,7 +49,7 @@ def random_definition(random: Random) -> JourneyDefinition:
 
 
 def random_milestone(random: Random, index: int, pivot: int | None) -> Milestone:
-    kind = random.choice(("action", "action", "action", "external"))
+    kind: MilestoneKind = random.choice(("action", "action", "action", "external"))
     once = kind == "action" and random.random() < 0.15
     after = pivot is not None and index > pivot
     return Milestone(
@@ -69,7 +69,9 @@ def random_milestone(random: Random, index: int, pivot: int | None) -> Milestone
 
 def random_retry(random: Random) -> Retry:
     return Retry(
-        attempts=random.choice((1, 2, 3, 4)), first=random.choice((0.0, 1.0, 4.0)), lost=random.choice((0, 1, 2, 3))
+        attempts=random.choice((1, 2, 4, 4)),
+        first=random.choice((0.0, 0.0, 1.0, 4.0)),
+        lost=random.choice((0, 1, 2, 3)),
     )
 
 
@@ -91,6 +93,8 @@ class Walk:
         self.calling: tuple[int, ...] = ()
         self.called: set[tuple[int, int]] = set()  # actions and attempt numbers, since a person asked for more
         self.weather = self.random.sample(self._makers(), 4)  # what this saga sees more of than others
+        self.quick = self.random.choice((0.8, 0.8, 0.4))  # how soon a call comes back
+        self.interfering = self.random.choice((0.0, 0.0, 0.3))  # how often people act during a call
         self.tail = self.random.randrange(6)  # steps after it has ended
         self.say(encode_definition(self.definition))
         self._commit(begin(self.definition, self.state.saga_id, Json("{}"), None, START), START)
@@ -113,7 +117,7 @@ class Walk:
         if self.random.random() < 0.3:
             self._time_moves()
         self._begin_calls()
-        if self.random.random() < 0.015 and self._owned():
+        if self.random.random() < (0.1 if self.calling and self.state.paused_at else 0.015) and self._owned():
             self._crash_loop()
         elif commands := self._arrivals():
             self._decide(commands)
@@ -123,6 +127,8 @@ class Walk:
     def _time_moves(self) -> None:
         if self.random.random() < 0.5 and (due := next_due(self.state)) is not None:
             self.now = max(self.now, due)
+        elif self.random.random() < 0.15 and (deadline := self.state.deadline_at) is not None:
+            self.now = max(self.now, deadline)
         elif self.random.random() < 0.1:
             self.now += self.random.choice((25.0, 70.0, 9e4))
         else:
@@ -145,7 +151,9 @@ class Walk:
 
     def _owned(self) -> bool:
         """A worker holds the claim: something is being called, or is to be called."""
-        return self.state.final is None and (bool(self.calling) or bool(intents(self.state)))
+        if self.state.final is not None or self.state.status == "failed":
+            return False
+        return bool(self.calling) or bool(intents(self.state))
 
     def _crash_loop(self) -> None:
         """Claimed five times, and nothing was written: the engine parks the run unread."""
@@ -172,20 +180,24 @@ class Walk:
         """Mostly one command, sometimes many. Of a dead worker no report arrives."""
         count = self.random.choice((1, 1, 1, 1, 1, 1, 2, 3, 4))
         found = [self._arrival() for _ in range(count)]
-        if self.calling and self._stopping() and self.random.random() < 0.25:
-            return [self.random.choice((cmd.Pause("ann"), cmd.Cancel("ann")))]  # and the call goes on
+        if self.calling and self.random.random() < (0.5 if self._stopping() else self.interfering):
+            return [self.random.choice((cmd.Pause("ann"), cmd.Cancel("ann"), cmd.Compensate()))]
         if cmd.TakeOver() in found:
             self._worker_dies()
-        elif self.random.random() < 0.8 and (report := self._report()):
+        elif self.random.random() < self.quick and (report := self._report()):
             found.append(report)
         self.random.shuffle(found)
         return [command for command in found if command is not None]
 
     def _stopping(self) -> bool:
         """What is called now is the last of it: the pivot that a stop waits for, or an action that drains."""
+        if self.state.paused_at is not None:
+            return False
         return self.state.stop is not None or any(self.state.op_of(i) != self.state.direction for i in self.state.open)
 
     def _arrival(self) -> Command | None:
+        if self.state.status == "failed" and self.state.open and self.random.random() < 0.25:
+            return self._advance()  # a partner answers what is parked
         dice = self.random.random()
         if dice < 0.25:
             return cmd.TimePassed()
@@ -203,7 +215,7 @@ class Walk:
         if not self._still_open(index):  # it was answered from outside meanwhile
             return cmd.Report(index, "do", STALE, cmd.Ok())
         op, number = self.state.op_of(index), self.state.calls(index).number
-        if self.random.random() < 0.02:
+        if self.random.random() < 0.04:
             return cmd.Report(index, op, number, cmd.Uncallable("cannot_decode", "gone"))
         asked_again = op == "do" and self.state.milestones[index].asking
         return cmd.Report(index, op, number, self.world.answer(index, op, asked_again=asked_again))
@@ -256,7 +268,7 @@ class Walk:
     # --- deciding, and agreeing ---
 
     def _decide(self, commands: Sequence[Command]) -> None:
-        commands = [self.world.truth(self.state, command) for command in commands]
+        commands = self.world.truth(self.state, commands)
         reported = {c.milestone for c in commands if isinstance(c, cmd.Report) and c.attempt != STALE}
         calling = (*self.calling, *(reported if self.random.random() < 0.5 else ()))  # the engine may be late to tell
         self.say(f"t={self.now:g}", *commands, "calling", calling)
@@ -264,7 +276,7 @@ class Walk:
         turn = decide(before, commands, self.now, calling)
         said = self.model.turn(commands, self.now, [self.definition.milestones[i].id for i in calling])
         self._commit(turn, now)
-        self.world.heard(before, turn.events)
+        self.world.heard(turn.state, turn.events)
         assert_laws(before, turn, calling, now)
         assert_answers(turn.answers, said)
         assert_agreement(self.state, self.model)

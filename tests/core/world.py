@@ -21,7 +21,9 @@ class World:
         self.random = random
         self.done: set[int] = set()  # milestones whose action took effect
         self.accepted: set[int] = set()  # whose effect is still to come: they answered "working"
-        self.ok = random.choice((0.3, 0.6, 0.8))
+        self.silent: set[int] = set()  # who left a call unanswered
+        self.ok = random.choice((0.3, 0.6, 0.8))  # how often things go well
+        self.doubtful = random.random() < 0.3  # calls that fail are mostly not answered at first
 
     def stands(self, index: int) -> bool:
         return index in self.done or index in self.accepted
@@ -45,14 +47,17 @@ class World:
             self.took_place(index, op)
             return cmd.Ok(Json('"done"'))
         dice = (dice - self.ok) / (1 - self.ok)
+        if self.doubtful and index not in self.silent and self.random.random() < 0.7:
+            self.silent.add(index)
+            dice = 0.5
         if dice < 0.25:
             if asked_again and op == "do":
                 self.accepted.discard(index)  # it was accepted, and then came to nothing
             return cmd.No("no")
-        if dice < 0.65:
+        if dice < 0.60:
             self.maybe(index, op)
             return cmd.Unknown("broken", exhausted=dice < 0.28)
-        if dice < 0.85:
+        if dice < 0.78:
             if op == "do" and self.random.random() < 0.5:
                 self.accepted.add(index)
             return cmd.StillWorking(self.random.choice((0.5, 5.0)))
@@ -79,24 +84,28 @@ class World:
             for index, m in enumerate(state.milestones):
                 assert m.status in ("completed", "skipped") or specs[index].optional, "completed means all"
 
-    def truth(self, state: RunState, command: cmd.Command) -> cmd.Command:
-        """The same answer from outside, as a partner who knows would give it."""
-        index = _asked_about(state, command)
-        if index is None or not isinstance(command, cmd.Advance):
-            return command
-        if command.outcome == "unknown" and state.waits_outside(index):
-            self.maybe(index, "do")
-        if command.outcome == "refused" and self.stands(index):
-            return cmd.Advance(command.milestone, "unknown")
-        return command
+    def truth(self, state: RunState, commands: Sequence[cmd.Command]) -> list[cmd.Command]:
+        """The same commands, with the answers from outside that a partner who knows would give."""
+        said_no = False  # in this turn; then it did not happen
+        told = []
+        for command in commands:
+            index = _asked_about(state, command)
+            if index is not None and isinstance(command, cmd.Advance):
+                if command.outcome == "unknown" and state.waits_outside(index) and not said_no:
+                    self.maybe(index, "do")
+                if command.outcome == "refused" and self.stands(index):
+                    command = cmd.Advance(command.milestone, "unknown")
+                said_no = said_no or command.outcome == "refused"
+            told.append(command)
+        return told
 
-    def heard(self, state: RunState, events: Sequence[ev.Event]) -> None:
+    def heard(self, after: RunState, events: Sequence[ev.Event]) -> None:
         """What people stated, and partners answered, is true."""
         for event in events:
-            if isinstance(event, ev.MilestoneCompleted):
-                self.took_place(state.definition.index[event.milestone], "do")
+            index = after.definition.index.get(getattr(event, "milestone", None) or "", 0)
+            if isinstance(event, ev.MilestoneCompleted) and after.milestones[index].order > 0:
+                self.took_place(index, "do")
             if isinstance(event, ev.FactStated):
-                index = state.definition.index[event.milestone]
                 self.took_place(index, "do" if event.fact == "happened" else "undo")
 
 

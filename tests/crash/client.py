@@ -1,72 +1,118 @@
-"""The client of one saga: starts it, cancels it, asks after it, and writes down every answer before it goes on.
+"""The client of a plan's sagas: starts them, cancels, asks, helps, and writes every answer down before it goes on.
 
-A client that comes back after a crash does what it had begun once more: the same key, the same command id.
+A client that comes back after a crash does what it had begun once more: the same keys, the same command ids.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from saga_journey import Journeys, Rejected, Run, Saga, SagaJourneyError, UserContext
+from saga_journey import Failed, Journeys, Rejected, Run, Saga, SagaJourneyError, UserContext
+from saga_journey.core.commands import Answer
 from saga_journey.outcomes import Outcome
 from saga_journey.testing.acknowledged import ClientLog, read_log
 from tests.crash.place import Place
 from tests.crash.plans import Cue, Plan
+from tests.crash.progress import Progress
 
 INPUT = {"order": 42}
+WAITS_FOR_CODE = "handler_missing"
+
+Verb = Callable[[Run, str], Awaitable[Answer]]
+
+VERBS: dict[str, Verb] = {
+    "cancel": lambda run, id: run.cancel("changed my mind", command_id=id),
+    "compensate": lambda run, id: run.compensate("the day after", command_id=id),
+    "pause": lambda run, id: run.pause("a moment", command_id=id),
+    "resume": lambda run, id: run.resume(command_id=id),
+    "retry": lambda run, id: run.retry(reason="mended", command_id=id),
+    "skip": lambda run, id: run.skip(reason="let it be", result={"done": "by hand"}, command_id=id),
+    "mark_undone": lambda run, id: run.mark_undone(reason="by hand", command_id=id),
+    "it_happened": lambda run, id: run.it_happened(reason="looked", result={"done": "seen"}, command_id=id),
+    "resolve": lambda run, id: run.resolve("enough", command_id=id),
+}
 
 
 class Client:
-    """Used once in each life of a worker."""
+    """One for each saga of a plan, in each life of a worker."""
 
     def __init__(
-        self, place: Place, plan: Plan, journeys: Journeys, cue: Cue, wake_partner: Callable[[], None]
+        self,
+        place: Place,
+        plan: Plan,
+        journeys: Journeys,
+        cue: Cue,
+        progress: Progress,
+        *,
+        number: int = 1,
+        patient: bool = True,
     ) -> None:
+        """`patient`: what waits only for a worker with the code is not over for this client."""
         self._log = ClientLog(place.log)
         self._plan = plan
         self._journeys = journeys
         self._cue = cue
-        self._wake_partner = wake_partner
-        self._who: UserContext = {"tenant_id": plan.tenant, "user_id": "ann"}
-        self._is_back = any(said.call == "started" for said in read_log(place.log))
+        self._progress = progress
+        self._patient = patient
+        self._key = f"{plan.name}-{number}"
+        self._who: UserContext = {"tenant_id": plan.tenants[number % len(plan.tenants)], "user_id": "ann"}
+        self._is_back = any(said.call == "started" and said.key == self._key for said in read_log(place.log))
+
+    @property
+    def tenant(self) -> str:
+        return self._who["tenant_id"]
 
     async def see_it_through(self, saga: Saga[object]) -> Outcome:
         """Start, whatever the plan says, and wait for the outcome."""
-        run = await self._start(saga)
-        ending = asyncio.create_task(run.outcome())
+        run = await self._journeys.start(saga, INPUT, key=self._key, user_context=self._who)
+        self._log.started(self.tenant, saga.name, self._key, INPUT, run.saga_id)
+        ending = asyncio.create_task(self._outcome(run))
         if self._plan.external is not None and (await run.status()).waiting_for is not None:
-            self._wake_partner()
-        if self._plan.cancel_during is not None:
-            await self._cancel_during(run, ending)
-        outcome = await ending
-        if self._plan.cancel_at_the_end:
-            await self._cancel(run, "cancel-at-the-end")
-        if self._plan.stranger is not None:
-            await self._ask_as_a_stranger(run, self._plan.stranger)
-        return outcome
+            self._progress.wake_partner()
+        if self._plan.cue_at is not None:
+            await self._interfere(run, ending)
+        await ending  # it may have been one that a verb has changed since
+        outcome = await self._outcome(run)
+        for number, verb in enumerate(self._plan.help, 1):
+            if isinstance(outcome, Failed) and self._patient:
+                await self._ask(run, verb, f"help-{number}-{verb}")
+                outcome = await self._outcome(run)
+        return await self._afterwards(run, outcome)
 
-    async def _start(self, saga: Saga[object]) -> Run:
-        key = f"{self._plan.name}-1"
-        run = await self._journeys.start(saga, INPUT, key=key, user_context=self._who)
-        self._log.started(self._plan.tenant, saga.name, key, INPUT, run.saga_id)
-        return run
+    async def _outcome(self, run: Run) -> Outcome:
+        """As `run.outcome()`, and through a wait for code that this worker has."""
+        while True:
+            self._progress.made.clear()
+            outcome = await run.outcome()
+            lacks_code = isinstance(outcome, Failed) and outcome.attention[0].kind == WAITS_FOR_CODE
+            if not (lacks_code and self._patient):
+                return outcome
+            await self._progress.made.wait()
 
-    async def _cancel_during(self, run: Run, ending: asyncio.Task[Outcome]) -> None:
-        """When the handler has been called; at once by a client that may have asked before."""
+    async def _interfere(self, run: Run, ending: asyncio.Task[Outcome]) -> None:
+        """While the handler is being called; at once when this client may have done so in an earlier life."""
         called = asyncio.create_task(self._cue.called.wait())
         if not self._is_back:
             await asyncio.wait({called, ending}, return_when=asyncio.FIRST_COMPLETED)
-        await self._cancel(run, "cancel")
+        for verb in self._plan.interfere:
+            await self._ask(run, verb, verb)
         self._cue.go_on.set()
         called.cancel()
 
-    async def _cancel(self, run: Run, command_id: str) -> None:
+    async def _afterwards(self, run: Run, outcome: Outcome) -> Outcome:
+        for verb in self._plan.afterwards:
+            await self._ask(run, verb, f"{verb}-afterwards")
+        if self._plan.stranger is not None:
+            await self._ask_as_a_stranger(run, self._plan.stranger)
+        return await run.outcome() if self._plan.afterwards else outcome
+
+    async def _ask(self, run: Run, verb: str, command_id: str) -> None:
         try:
-            code = (await run.cancel("changed my mind", command_id=command_id)).code
+            code = (await VERBS[verb](run, command_id)).code
         except Rejected as rejection:
             code = rejection.code
-        self._log.answered(self._plan.tenant, run.saga_id, "cancel", code, command_id)
+        self._log.answered(self.tenant, run.saga_id, verb, code, command_id)
 
     async def _ask_as_a_stranger(self, run: Run, tenant: str) -> None:
         try:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saga_journey import open_journeys
-from saga_journey.core.events import MilestoneCompleted
-from saga_journey.ports import AttemptStarting, Clock, Observation, Store, TurnCommitted
+from saga_journey.ports import Clock, Store
 from saga_journey.stores.sqlite import SqliteStore
 from saga_journey.testing.acknowledged import ClientLog
 from saga_journey.testing.crash import Boundaries, Boundary, CrashingCurator, CrashingStore
@@ -23,6 +22,7 @@ from tests.crash.client import Client
 from tests.crash.place import Place
 from tests.crash.plans import Plan, build
 from tests.crash.processes import stop_here
+from tests.crash.progress import Progress
 
 
 class Planted:
@@ -60,25 +60,6 @@ class Publishing:
         raise AssertionError("no relay runs in these tests")
 
 
-class Progress:
-    """How long after its birth a process first moved the saga, and whether the partner is waited for."""
-
-    def __init__(self, plan: Plan, wake_partner: Callable[[], None]) -> None:
-        self._born = time.perf_counter()
-        self._wake_partner = wake_partner
-        names = [step.name for step in plan.steps]
-        self._before = names[names.index(plan.external) - 1] if plan.external else None
-        self.seconds: float | None = None
-
-    def __call__(self, seen: Observation) -> None:
-        if self.seconds is None and isinstance(seen, AttemptStarting | TurnCommitted):
-            self.seconds = time.perf_counter() - self._born
-        if isinstance(seen, TurnCommitted) and any(
-            isinstance(e, MilestoneCompleted) and e.milestone == self._before for e in seen.events
-        ):
-            self._wake_partner()
-
-
 @dataclass(frozen=True)
 class Pipes:
     """Where a worker tells other processes something: the partner that it is his turn, the lane that it has moved."""
@@ -96,11 +77,7 @@ def work(place: Place, plan: Plan, life: Life, pipes: Pipes) -> None:
 
 
 async def _live(place: Place, plan: Plan, life: Life, planted: Planted, pipes: Pipes) -> None:
-    def wake_partner() -> None:
-        if pipes.partner is not None:
-            os.write(pipes.partner, b"!")
-
-    progress = Progress(plan, wake_partner)
+    progress = Progress(plan, pipes.partner)
     boundaries = _boundaries(life, pipes.moved)
     ledger = Ledger(place.ledger, database=place.database, strict=False)
     saga, cue = build(plan, ledger, without=life.without)
@@ -118,10 +95,14 @@ async def _live(place: Place, plan: Plan, life: Life, planted: Planted, pipes: P
         concurrency=8,
         handle_sigterm=False,
     ) as journeys:
-        outcome = await Client(place, plan, journeys, cue, wake_partner).see_it_through(saga)
+        clients = [
+            Client(place, plan, journeys, cue, progress, number=number, patient=life.without is None)
+            for number in range(1, plan.crowd + 1)
+        ]
+        await asyncio.gather(*[client.see_it_through(saga) for client in clients])
     ledger.close()
     crossed = [list(boundary) for boundary in boundaries.passed()]
-    place.leave(life.name, {"crossed": crossed, "progress": progress.seconds, "outcome": type(outcome).__name__})
+    place.leave(life.name, {"crossed": crossed, "progress": progress.seconds})
 
 
 class LivesBoundaries(Boundaries):
@@ -134,8 +115,9 @@ class LivesBoundaries(Boundaries):
         self._wants_to_stop = self._was_stopped = False
 
     def cross(self, kind: str) -> None:
-        if self._was_stopped and self._moved is not None and kind == "after-commit":
+        if self._was_stopped and self._moved is not None and kind.split("-")[0] in ("after", "refused"):
             os.write(self._moved, b"!")
+            self._moved = None
         super().cross(kind)
         if self._wants_to_stop and self.may_stop():
             self._wants_to_stop, self._was_stopped = False, True
@@ -175,6 +157,6 @@ async def _answer(place: Place, plan: Plan) -> None:
     with closing(JournalReader(place.database)) as reader:
         saga_id = reader.rows("select saga from run")[0][0]
     async with open_journeys(place.url, working=False, handle_sigterm=False) as journeys:
-        run = journeys.run(saga_id, {"tenant_id": plan.tenant})
+        run = journeys.run(saga_id, {"tenant_id": plan.tenants[0]})
         answered = await run.advance(plan.external, {"approved": True}, command_id="approve")
-        log.answered(plan.tenant, saga_id, "advance", answered.code, "approve")
+        log.answered(plan.tenants[0], saga_id, "advance", answered.code, "approve")

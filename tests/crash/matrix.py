@@ -28,9 +28,9 @@ from typing import Any
 
 from saga_journey.testing.crash import Boundary
 from tests.crash.cell import TRIES, Verdict, run_cell
+from tests.crash.lanes import in_lanes
 from tests.crash.place import Place, make_template
 from tests.crash.plans import Plan
-from tests.crash.processes import ended, fork
 from tests.crash.shapes import SHAPES
 
 DOUBLE = ("last-refuses", "doubt-then-refused")
@@ -62,28 +62,6 @@ def attempt(plan: Plan, kills: tuple[Boundary, ...], folder: Path, template: Pat
     return verdict
 
 
-def in_lanes(lanes: int, folder: Path, work: Sequence[Callable[[], Iterable[Verdict]]]) -> list[Verdict]:
-    """Does all of it, split over so many forked processes; each writes its verdicts into a file of its own."""
-    pids = []
-    for lane in range(lanes):
-        pids.append(fork(lambda: _lane(folder / f"lane-{lane}.jsonl", work[lane::lanes])))  # noqa: B023 - forked now
-    broken = [end for pid in pids if (end := ended(pid)) != 0]
-    if broken:
-        raise SystemExit(f"a lane ended with status {broken}")
-    lines = [line for lane in range(lanes) for line in (folder / f"lane-{lane}.jsonl").read_text("utf-8").splitlines()]
-    return [_verdict(json.loads(line)) for line in lines]
-
-
-def _lane(path: Path, work: Sequence[Callable[[], Iterable[Verdict]]]) -> None:
-    import signal
-
-    signal.alarm(0)  # a lane lives as long as its cells take
-    with path.open("w", encoding="utf-8") as out:
-        for piece in work:
-            for verdict in piece():
-                out.write(json.dumps(asdict(verdict)) + "\n")
-
-
 def _verdict(said: dict[str, Any]) -> Verdict:
     for name in ("kills", "crossed"):
         said[name] = tuple(Boundary(*pair) for pair in said[name])
@@ -99,20 +77,20 @@ def run(shapes: Sequence[str], *, lanes: int, double: bool, folder: Path) -> dic
     if double:
         possible = _doubled(possible, lanes, folder, template)
 
-    def piece(cell: Cell) -> Callable[[], Iterable[Verdict]]:
-        return lambda: [attempt(SHAPES[cell[0]], cell[1], folder, template)]
+    def piece(cell: Cell) -> Callable[[], Iterable[dict[str, Any]]]:
+        return lambda: [asdict(attempt(SHAPES[cell[0]], cell[1], folder, template))]
 
-    verdicts = in_lanes(lanes, folder, [piece(cell) for cell in possible])
+    verdicts = [_verdict(said) for said in in_lanes(lanes, folder, [piece(cell) for cell in possible])]
     return figures(verdicts, len(possible), time.perf_counter() - began)
 
 
 def _doubled(cells: Sequence[Cell], lanes: int, folder: Path, template: Path) -> list[Cell]:
     """For each first kill every boundary of the recovery from it."""
 
-    def piece(cell: Cell) -> Callable[[], Iterable[Verdict]]:
-        return lambda: [attempt(SHAPES[cell[0]], cell[1], folder, template)]
+    def piece(cell: Cell) -> Callable[[], Iterable[dict[str, Any]]]:
+        return lambda: [asdict(attempt(SHAPES[cell[0]], cell[1], folder, template))]
 
-    first = in_lanes(lanes, folder, [piece(cell) for cell in cells])
+    first = [_verdict(said) for said in in_lanes(lanes, folder, [piece(cell) for cell in cells])]
     return [(v.shape, (*v.kills, boundary)) for v in first for boundary in aimed_at(v)]
 
 
@@ -186,7 +164,7 @@ def one_cell(name: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.matrix", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.matrix")
     parser.add_argument("--shape", action="append", choices=list(SHAPES), dest="shapes")
     parser.add_argument("--cell", metavar="SHAPE:KIND:K")
     parser.add_argument("--double", action="store_true", help=f"kill again in recovery ({', '.join(DOUBLE)})")

@@ -9,6 +9,7 @@ from typing import Any
 
 from saga_journey import Context, Retry, Saga
 from saga_journey.authoring import MilestoneOf
+from saga_journey.core.definition import OnStuckUndo
 from saga_journey.testing.ledger import Ledger
 from saga_journey.testing.participants import Participant, Reply
 
@@ -37,15 +38,22 @@ class Plan:
     name: str
     steps: tuple[Step, ...]
     ends: str | None = None
-    cancel_during: str | None = None
-    """The client cancels while this milestone is being called, after its effect."""
-    cancel_at_the_end: bool = False
-    """The client cancels once more, when the saga has an outcome."""
-    tenant: str = "acme"
+    cue_at: str | None = None
+    """The client interferes while this milestone is being called, after its effect …"""
+    interfere: tuple[str, ...] = ()
+    """… with these verbs, one after the other."""
+    help: tuple[str, ...] = ()
+    """What the client says while the saga waits for a person, one after the other."""
+    afterwards: tuple[str, ...] = ()
+    """What it says when the saga has an outcome."""
+    crowd: int = 1
+    """How many sagas of this kind are started at once, by the tenants in turn."""
+    tenants: tuple[str, ...] = ("acme",)
     stranger: str | None = None
-    """Another tenant, who asks after this saga and must hear nothing."""
+    """Another tenant, who asks after these sagas and must hear nothing."""
     lease: float = 15.0
     deadline: float | None = None
+    on_stuck_undo: OnStuckUndo = "stop"
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)
@@ -80,14 +88,16 @@ def build(plan: Plan, ledger: Ledger, *, without: str | None = None) -> tuple[Sa
     """The saga of a plan, its participants writing into this ledger. `without`: leaves that milestone's code out."""
     cue = Cue()
     milestones = [_milestone(plan, step, ledger, cue) for step in plan.steps]
-    saga: Saga[Any] = Saga(plan.name, version=1, milestones=milestones, deadline=plan.deadline)
+    saga: Saga[Any] = Saga(
+        plan.name, version=1, milestones=milestones, deadline=plan.deadline, on_stuck_undo=plan.on_stuck_undo
+    )
     if without is not None:
         saga.handlers = {name: fn for name, fn in saga.handlers.items() if name != f"do_{without}"}
     return saga, cue
 
 
 def _milestone(plan: Plan, step: Step, ledger: Ledger, cue: Cue) -> MilestoneOf[Any, Any]:
-    cued = step.name == plan.cancel_during
+    cued = step.name == plan.cue_at
     kind = CuedParticipant if cued else Participant
     emits = f"{step.name}.done" if step.emits else None
     reads = [s.name for s in plan.steps[: plan.steps.index(step)]]

@@ -9,7 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable
 
-PATIENCE = 20
+PATIENCE = 10
 """Seconds after which a process that hangs is ended by its own alarm."""
 
 

@@ -6,7 +6,11 @@ from saga_journey import Retry
 from saga_journey.testing.participants import Reply
 from tests.crash.plans import Plan, Step
 
-NOW = {"first": 0.0, "most": 0.0}
+
+def at_once(attempts: int) -> Retry:
+    return Retry(attempts=attempts, first=0.0, most=0.0)
+
+
 SHORT = 0.03
 """A timeout that a shape runs into on purpose (seconds)."""
 
@@ -25,7 +29,7 @@ RETRY_THEN_OK = Plan(
     "retry-then-ok",
     (
         RESERVE,
-        Step("charge", do=(Reply.ERROR, Reply.EFFECT_THEN_ERROR, Reply.OK), policy={"retry": Retry(attempts=4, **NOW)}),
+        Step("charge", do=(Reply.ERROR, Reply.EFFECT_THEN_ERROR, Reply.OK), policy={"retry": at_once(4)}),
         Step("ship", do=(Reply.WORKING, Reply.OK), undo=None, policy={"pivot": True}),
     ),
     "completed",
@@ -42,7 +46,7 @@ DOUBT_THEN_REFUSED = Plan(
 )
 UNKNOWN = Plan(
     "unknown",
-    (RESERVE, Step("charge", do=(Reply.EFFECT_THEN_ERROR,), policy={"retry": Retry(attempts=2, **NOW)}), SHIP),
+    (RESERVE, Step("charge", do=(Reply.EFFECT_THEN_ERROR,), policy={"retry": at_once(2)}), SHIP),
     "compensated",
 )
 UNDO_FAILS_THEN_OK = Plan(
@@ -54,7 +58,7 @@ UNDO_FAILS_THEN_OK = Plan(
     ),
     "compensated",
 )
-CANCEL = Plan("cancel", (RESERVE, CHARGE, SHIP), "compensated", cancel_during="charge")
+CANCEL = Plan("cancel", (RESERVE, CHARGE, SHIP), "compensated", cue_at="charge", interfere=("cancel",))
 EXTERNAL = Plan("external", (RESERVE, Step("approve", external=True, undo=None), SHIP), "completed")
 
 SHAPES = {

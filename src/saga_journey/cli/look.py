@@ -12,7 +12,7 @@ from saga_journey.cli import asking
 from saga_journey.cli.arguments import Id, Payloads
 from saga_journey.cli.desk import Desk, desk
 from saga_journey.cli.options import Given
-from saga_journey.cli.problems import USAGE, Problem
+from saga_journey.cli.problems import USAGE, Problem, did_you_mean
 from saga_journey.cli.screen import Screen
 from saga_journey.cli.times import since as moment_of
 from saga_journey.core.state import SagaStatus
@@ -46,7 +46,10 @@ def demo(
 
 def ls(
     ctx: typer.Context,
-    status: Annotated[SagaStatus | None, typer.Option("--status", "-s", help="Only those that stand so.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option("--status", "-s", metavar="STATUS", help=f"Only what is {', '.join(SagaStatus)}."),
+    ] = None,
     journey: Annotated[
         str | None, typer.Option("--journey", "-j", metavar="NAME", help="Only runs of that journey.")
     ] = None,
@@ -58,12 +61,22 @@ def ls(
 ) -> None:
     """List sagas, the newest first."""
 
+    wanted = None if status is None else _status(status)
+
     async def work(opened: Desk) -> None:
         start = None if since is None else _moment(since, opened.now())
         last = None if before is None else (await opened.record(before)).saga_id
-        await asking.ls(opened, Search(status, journey, start, None, last, limit))
+        await asking.ls(opened, Search(wanted, journey, start, None, last, limit))
 
     at_desk(ctx, work)
+
+
+def _status(text: str) -> SagaStatus:
+    try:
+        return SagaStatus(text.replace("-", "_"))
+    except ValueError:
+        what = f"--status: no saga is ever {text!r}"
+        raise Problem(USAGE, "unknown_status", what, did_you_mean(text, list(SagaStatus))) from None
 
 
 def _moment(text: str, now: float) -> float:

@@ -46,9 +46,8 @@ def _why(state: RunState) -> str:
         return f": {state.reason}{left}"
     if state.because is not None and state.final is not SagaStatus.COMPLETED:
         turned = ", waits for a person; turned back" if state.attention else ""
-        return (
-            f"{turned}, because of {state.because}" if state.because.kind == "failure" else f"{turned}: {state.because}"
-        )
+        because = " because of" if turned else ", because of"
+        return f"{turned}{because if state.because.kind == 'failure' else ':'} {state.because}"
     if state.stop is not None:
         return f"; asked to stop ({state.stop}), applied if the pivot does not happen"
     return _waits_for(state)

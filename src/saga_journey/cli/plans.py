@@ -96,25 +96,31 @@ def _argument(result: object, *, in_doubt: bool) -> str:
 
 
 def _what(seen: Foresight, command: External) -> list[str]:
-    named = _named(seen, command)
+    named = meant(seen, command)
     match command:
         case cmd.Resolve():
             return ["the saga is closed as it is, and nothing more is called"]
         case cmd.Skip(result=result) if seen.before.because is None:
-            return [f"{named} is left out, " + (f"with the result {result}" if result else "without a result")]
+            said = [f"{named} is left out, " + (f"with the result {result}" if result else "without a result")]
+            return said + [f"{named} is in doubt, and is undone should the saga turn back"] * _doubtful(seen, named)
         case cmd.Skip():
             return [f"the undo of {named} is left out: what {named} did still stands"]
         case _:
             return [f"{named} counts as undone, by hand"]
 
 
-def _named(seen: Foresight, command: External) -> str:
-    """The milestone that is meant, also when it was not said."""
+def _doubtful(seen: Foresight, milestone: str | None) -> bool:
+    index = seen.after.definition.index.get(milestone or "")
+    return index is not None and seen.after.milestones[index].doubt
+
+
+def meant(seen: Foresight, command: External) -> str | None:
+    """The milestone that a command is about, also when it was not said; None when it is about the whole saga."""
     if (said := getattr(command, "milestone", None)) is not None:
         return str(said)
     waiting = [a.milestone for a in seen.before.attention if a.milestone is not None]
     opened = [_name(seen.before, i) for i in seen.before.open if i not in seen.after.open]
-    return next(iter([*waiting, *opened]), "it")
+    return next(iter([*waiting, *opened]), None)
 
 
 def _then(seen: Foresight) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -116,10 +117,14 @@ class Screen:
             self.insist(f"  {line}")
 
     def ask(self, question: str) -> bool:
-        """Yes or no, with no as the default. Only where `asks` is true."""
+        """Yes or no, with no as the default. Only where `asks` is true; Ctrl-C is KeyboardInterrupt, also in a loop."""
         sys.stderr.write(f"{harmless(question)} [y/N] ")
         sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def _text(lines: Sequence[Line], *, colors: bool) -> Text:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from saga_journey.cli import as_json
 from saga_journey.cli.desk import Desk, must_have
 from saga_journey.cli.picture import next_commands
-from saga_journey.cli.plans import Foresight, foresee, plan_of, undos
+from saga_journey.cli.plans import Foresight, foresee, meant, plan_of, undos
 from saga_journey.cli.problems import CONFLICT, INTERRUPTED, USAGE, Problem
 from saga_journey.core import commands as cmd
 from saga_journey.core.codec import encode_command
@@ -41,7 +41,7 @@ async def send(desk: Desk, request: Request) -> None:
     command_id = request.command_id or desk.journeys._runs.new_id("cmd")
     answer = await _answered_before(desk, record, request)
     if answer is None:
-        await _weigh(desk, record, request)
+        request = await _weighed(desk, record, request)
         answer = await _send(desk, record, request.command, command_id, request.wait)
     _tell(desk, record, request, command_id, answer)
     if answer.code != "stored":
@@ -58,7 +58,7 @@ async def _answered_before(desk: Desk, record: RunRecord, request: Request) -> A
 # --- before it is sent ------------------------------------------------------------------------------------------------
 
 
-async def _weigh(desk: Desk, record: RunRecord, request: Request) -> None:
+async def _weighed(desk: Desk, record: RunRecord, request: Request) -> Request:
     """Nothing is sent that is known to be refused where nobody would hear of it, nor what nobody has agreed to."""
     state = await desk.state(record)
     must_have(state, getattr(request.command, "milestone", None))
@@ -68,8 +68,17 @@ async def _weigh(desk: Desk, record: RunRecord, request: Request) -> None:
         _must_be_accepted(record, seen)
     if request.careful and seen.answer.code != "no_change":
         _confirm(desk, request, record, seen)
+        request = replace(request, command=_bound(request.command, seen))
     if alone and request.wait:
         desk.screen.hint(f"no worker is live on this database; waiting up to {request.wait:g} s for one")
+    return request
+
+
+def _bound(command: External, seen: Foresight) -> External:
+    """The same command about the milestone that was shown, should another one be stuck by then."""
+    return (
+        replace(command, milestone=meant(seen, command)) if isinstance(command, cmd.Skip | cmd.StateFact) else command
+    )
 
 
 def _must_be_accepted(record: RunRecord, seen: Foresight) -> None:
@@ -82,12 +91,9 @@ def _confirm(desk: Desk, request: Request, record: RunRecord, seen: Foresight) -
     screen = desk.screen
     if screen.given.yes:
         return
-    verb = request.verb
-    plan = ["".join(text for text, _ in line) for line in plan_of(seen, request.command)]
-    screen.insist(
-        f"{verb} {record.saga_id} ({record.journey}, {seen.before.status.replace('_', ' ')}):",
-        *[f"  {line}" for line in plan],
-    )
+    verb, stands = request.verb, seen.before.status.replace("_", " ")
+    plan = ["  " + "".join(text for text, _ in line) for line in plan_of(seen, request.command)]
+    screen.insist(f"{verb} {record.saga_id} ({record.journey}, {stands}):", *plan)
     if not screen.asks:
         what = f"{verb} cannot be taken back, and nobody is here to be asked"
         raise Problem(USAGE, "not_confirmed", what, "pass -y to agree to that plan")
@@ -161,8 +167,7 @@ async def compensate(desk: Desk, request: Request, *, only_preview: bool) -> Non
         _show(desk, record, state, request)
         return
     if request.command.expected is None:
-        bound = cmd.Compensate(state.seq, request.command.who, request.command.reason)
-        request = Request(request.verb, record.saga_id, bound, request.careful, request.wait, request.command_id)
+        request = replace(request, command=replace(request.command, expected=state.seq))
     await send(desk, request)
 
 

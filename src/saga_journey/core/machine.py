@@ -18,7 +18,7 @@ from saga_journey.core.canonical import Json
 from saga_journey.core.commands import APPLIED, Answer, Command
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.events import DO, Event
-from saga_journey.core.evolve import evolve, fold
+from saga_journey.core.evolve import fold
 from saga_journey.core.reports import doubtful, on_report, on_take_over
 from saga_journey.core.state import RunState, UndoStatus
 from saga_journey.core.timers import on_time_passed
@@ -37,8 +37,10 @@ class Turn:
 
 def begin(definition: JourneyDefinition, saga_id: str, input: Json, user: str | None, now: float) -> Turn:
     """The first turn of a run: started, and the intent of its first milestone."""
-    started: list[Event] = [ev.SagaStarted(input, user)]
-    return Turn(started, evolve(RunState(definition, saga_id), started, now), [])
+    state, started = RunState(definition, saga_id), ev.SagaStarted(input, user)
+    fold(state, started, now)
+    open_intents(state)
+    return Turn([started], state, [])
 
 
 def decide(state: RunState, arrived: Sequence[Command], now: float, calling: Collection[int] = ()) -> Turn:
@@ -49,7 +51,11 @@ def decide(state: RunState, arrived: Sequence[Command], now: float, calling: Col
     if now < state.at:
         now = state.at
     after = state.copy()
-    if len(arrived) == 1:
+    if len(arrived) == 1 and type(arrived[0]) is cmd.Report:  # nearly every turn; a report is never rejected
+        events, answers = on_report(after, arrived[0], now, calling), _NO_ANSWER
+        for event in events:
+            fold(after, event, now)
+    elif len(arrived) == 1:
         events, answer = _take(after, arrived[0], now, calling)
         answers = [answer]
     else:
@@ -105,6 +111,7 @@ def _take(state: RunState, command: Command, now: float, calling: Collection[int
     return new, None if kind in _UNANSWERED else _answer(state, new)
 
 
+_NO_ANSWER: list[Answer | None] = [None]
 _UNANSWERED = frozenset({cmd.Report, cmd.TakeOver, cmd.TimePassed, cmd.HandlersBack})
 
 

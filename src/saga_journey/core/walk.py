@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saga_journey.core.events import DO, UNDO, Op
+from saga_journey.core.events import UNDO, Op
 from saga_journey.core.state import (
     COMPLETED,
     PENDING,
@@ -73,11 +73,10 @@ def open_intents(state: RunState) -> None:
     """What follows from where the run stands: the next action, or the next undo, one at a time."""
     if state.open or state.final is not None or state.paused_at is not None or state.attention:
         return
-    if state.direction == DO:
-        if state.stop is None or state.definition.kind == "saga":
-            _start_action(state, next_forward(state))
-    else:
+    if state.direction == UNDO:
         _start_undo(state, next_undo(state))
+    elif state.stop is None or state.definition.kind == "saga":
+        _start_action(state, next_forward(state))
 
 
 def _start_action(state: RunState, index: int | None) -> None:

@@ -60,7 +60,7 @@ def kill() -> None:
 
 
 class CrashingStore(WrappedStore):
-    """Crosses a boundary before and after each write. A write that is refused crosses none after it."""
+    """Crosses a boundary before and after each write; `refused-…` instead of `after-…` when it raises."""
 
     def __init__(self, inner: Store, boundaries: Boundaries) -> None:
         super().__init__(inner)
@@ -70,11 +70,13 @@ class CrashingStore(WrappedStore):
     async def around_write(self, name: str, write: Callable[[], Awaitable[T]]) -> T:
         self._boundaries.cross(f"before-{name}")
         self.writing += 1
+        end = "refused"
         try:
             result = await write()
+            end = "after"
         finally:
             self.writing -= 1
-        self._boundaries.cross(f"after-{name}")
+            self._boundaries.cross(f"{end}-{name}")
         return result
 
 

@@ -28,7 +28,7 @@ class StoredRun(NamedTuple):
     due_at: float | None
     owner: int | None
     epoch: int
-    lost: int
+    updated_at: float
 
 
 class StoredCommand(NamedTuple):
@@ -164,7 +164,7 @@ class _Tables:
         self.runs = [
             StoredRun(*row)
             for row in reader.rows(
-                "select tenant, run, saga, definition, status, due_at, owner, epoch, lost from run order by tenant, run"
+                "select tenant, run, saga, definition, status, due_at, owner, epoch, updated_at from run order by 1, 2"
             )
         ]
         self._tenants = dict(reader.rows("select tenant, name from tenant"))

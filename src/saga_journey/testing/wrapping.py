@@ -23,6 +23,7 @@ from saga_journey.ports import (
     Store,
     StoredCommand,
     TurnWrite,
+    Worker,
 )
 
 T = TypeVar("T")
@@ -107,6 +108,9 @@ class WrappedStore:
 
     async def commands_for(self, owner: int) -> list[StoredCommand]:
         return await self.around_read("commands_for", lambda: self.inner.commands_for(owner))
+
+    async def workers(self) -> list[Worker]:
+        return await self.around_read("workers", self.inner.workers)
 
     async def find(self, tenant: str, saga_id: str) -> RunRecord | None:
         return await self.around_read("find", lambda: self.inner.find(tenant, saga_id))

@@ -44,17 +44,22 @@ def checkout(who: Answering) -> list[Saga[Any]]:
 
 def travel(who: Answering) -> list[Saga[Any]]:
     """A flight and a hotel."""
-    return [Saga("travel", version=1, milestones=[step(who, "flight"), step(who, "hotel")])]
+    return travel_mended(who)[1:]
 
 
 def travel_renamed(who: Answering) -> list[Saga[Any]]:
     """The next release: the handler of the hotel has another name, so this is another version."""
-    return [Saga("travel", version=2, milestones=[step(who, "flight"), step(who, "hotel", name="book_hotel")])]
+    return travel_mended(who)[:1]
 
 
 def travel_mended(who: Answering) -> list[Saga[Any]]:
-    """The release after it brings the old handlers back beside the new ones."""
-    return [*travel_renamed(who), *travel(who)]
+    """The release after it brings the old handler back beside the new one."""
+    flight, hotel = step(who, "flight"), step(who, "hotel")
+    renamed = step(who, "hotel", name="book_hotel", undo_name="cancel_hotel")
+    return [
+        Saga("travel", version=2, milestones=[flight, renamed]),
+        Saga("travel", version=1, milestones=[flight, hotel]),
+    ]
 
 
 APPS: dict[str, App] = {

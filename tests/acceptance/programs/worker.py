@@ -17,17 +17,18 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from saga_journey import Journeys, open_journeys
+from saga_journey import Curator, Journeys, Saga, open_journeys
 from tests.acceptance.exchange import Connection
 from tests.acceptance.programs.apps import APPS
+from tests.acceptance.programs.day_after import release
 
 WALL = time.time
 
 
 async def work(db: str, port: int, app: str, wall: float = 0, **options: Any) -> None:
     set_wall_clock(wall)
-    sagas = APPS[app](Connection(port))
-    async with open_journeys(f"sqlite:///{db}", sagas=sagas, **options) as journeys:
+    sagas, curator = served(app, Connection(port))
+    async with open_journeys(f"sqlite:///{db}", sagas=sagas, curator=curator, **options) as journeys:
         say("open")
         try:
             await obey(journeys, sagas)
@@ -37,7 +38,14 @@ async def work(db: str, port: int, app: str, wall: float = 0, **options: Any) ->
     say("closed")
 
 
-async def obey(journeys: Journeys, sagas: list[Any]) -> None:
+def served(app: str, who: Connection) -> tuple[list[Saga[Any]], Curator | None]:
+    """An application by its name, or a release of the hotel's, which has handlers and no saga: "release 2"."""
+    if app.startswith("release "):
+        return [], release(int(app.removeprefix("release ")), who)
+    return APPS[app](who), None
+
+
+async def obey(journeys: Journeys, sagas: list[Saga[Any]]) -> None:
     async for line in lines():
         match line.split():
             case ["start", count]:

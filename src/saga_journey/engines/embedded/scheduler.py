@@ -186,8 +186,7 @@ class Scheduler:
         """Why this worker cannot call anything of this run."""
         if state.final is not None:
             return None
-        if not claimed.served:
-            missing = ", ".join(self._invoker.missing(state.definition))
+        if not claimed.served and (missing := ", ".join(self._invoker.missing(state.definition))):
             return Uncallable("handler_missing", f"no worker here has {missing}: open one that registers them")
         unreadable = self._invoker.unreadable(state)
         return Uncallable("cannot_decode", unreadable) if unreadable else None

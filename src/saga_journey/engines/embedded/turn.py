@@ -163,7 +163,7 @@ class Turns:
         return RowChange(after.status, self.owner, now, run.lost, needs=False)
 
     def _released(self, run: OwnedRun, after: RunState) -> RowChange:
-        needs = any(a.kind in PARKED_FOR_CODE for a in after.attention)
+        needs = bool(after.attention) and any(a.kind in PARKED_FOR_CODE for a in after.attention)
         due = next_due(after)
         return RowChange(after.status, None, NEVER if due is None and after.final is None else due, run.lost, needs)
 

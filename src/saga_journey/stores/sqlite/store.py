@@ -194,7 +194,8 @@ class SqliteStore:
         now = self.now()
         others = {o: is_dead for o, is_dead in self._owners(db).items() if o != owner}
         dead = json.dumps([o for o, is_dead in others.items() if is_dead])
-        grace = 0.0 if all(others.values()) else grace
+        if all(is_dead and self._locks.is_free(o) for o, is_dead in others.items()):
+            grace = 0.0  # nobody is left; one that stands still and holds its lock may come back
         keys: list[RunKey] = []
         for name, first in (("due_orphaned", dead), ("due_unowned", now)):
             for sturdy, most in ((1, room), (0, 1 if fragile and room else 0)):
@@ -248,7 +249,7 @@ class SqliteStore:
             dead = lease_until < now or self._locks.is_free(owner)
             if dead and dead_since is None:
                 db.execute(_sql["bury_owner"], (owner, now))
-            elif dead:
+            elif dead and self._locks.is_free(owner):  # one that was only frozen may wake up, and own runs again
                 db.execute(_sql["forget_owner"], (owner,))
             found[owner] = dead
         return found

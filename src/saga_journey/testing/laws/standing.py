@@ -7,6 +7,9 @@ from saga_journey.core.timers import next_due
 from saga_journey.testing.evidence import Evidence, SagaEvidence
 from saga_journey.testing.laws import Broken
 
+REST = 60.0
+"""A worker that failed to move a run may keep everybody away from it for so long, at most (seconds)."""
+
 
 def has_a_way_on(s: SagaEvidence, everything: Evidence) -> Broken:
     """I15: an unfinished saga has a claim, a due or future timer, a wait, a pause or attention."""
@@ -21,7 +24,7 @@ def has_a_way_on(s: SagaEvidence, everything: Evidence) -> Broken:
         yield "I15", "it is unfinished, and no worker will ever look for it"
         return
     due = next_due(s.state)
-    if due is not None and row.due_at > due:
+    if due is not None and row.due_at > max(due, row.updated_at) + REST:
         yield "I15", f"it is due at {due:.3f}, and its index row says {row.due_at:.3f}: the wake-up is lost"
     if due is None and not _waits_for_somebody(s):
         yield "I15", "it has no timer, no wait, no pause and no attention: nothing will ever move it"
