@@ -16,6 +16,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from saga_journey import bootstrap
 from saga_journey.authoring import Journey
+from saga_journey.errors import Closed
 from saga_journey.journeys import Journeys as AsyncJourneys
 from saga_journey.orchestrators.saga import SagaJourneyOrchestrator as AsyncSagaJourneyOrchestrator
 from saga_journey.ports import Observer, RunRecord, Search
@@ -37,6 +38,9 @@ class _Loop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self.loop.is_closed():
+            work.close()
+            raise Closed("these journeys are closed: open them again")
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     def close(self) -> None:

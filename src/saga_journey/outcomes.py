@@ -93,19 +93,18 @@ Outcome = Completed | Compensated | Failed | Resolved | Cancelled
 
 def outcome_of(state: RunState, curator: Curator) -> Outcome:
     """The outcome of a run that has one: it is final, or waits for a person."""
-    match state.status:
-        case SagaStatus.COMPLETED:
-            return Completed(Results(state, curator), doubtful(state))
-        case SagaStatus.COMPENSATED:
-            return Compensated(_because(state), kept(state))
-        case SagaStatus.RESOLVED:
-            return Resolved(state.reason or "", state.left)
-        case SagaStatus.CANCELLED:
-            return Cancelled(_because(state), standing(state))
-        case SagaStatus.FAILED:
-            return Failed(state.attention, verbs(state))
-        case _:
-            raise ValueError(f"{state.saga_id} is {state.status}: it has no outcome yet")
+    status = state.status
+    if status is SagaStatus.COMPLETED:
+        return Completed(Results(state, curator), doubtful(state))
+    if status is SagaStatus.COMPENSATED:
+        return Compensated(_because(state), kept(state))
+    if status is SagaStatus.FAILED:
+        return Failed(state.attention, verbs(state))
+    if status is SagaStatus.RESOLVED:
+        return Resolved(state.reason or "", state.left)
+    if status is SagaStatus.CANCELLED:
+        return Cancelled(_because(state), standing(state))
+    raise ValueError(f"{state.saga_id} is {status}: it has no outcome yet")
 
 
 def _because(state: RunState) -> Because:

@@ -169,7 +169,10 @@ class Run:
                     change = engine.change()
                     record = await self._record()
                     if record.status in SETTLED:
-                        return await self._runs.state(record)
+                        settled = await self._runs.state(record)
+                        if settled.status in SETTLED:  # between the two looks somebody may have moved it on
+                            return settled
+                        continue
                     await engine.wait_for(watcher, change)
                 if watcher.done() and (state := watcher.result()) is not None:
                     return state

@@ -39,10 +39,16 @@ class Stage:
         """A milestone that asks this participant."""
         return step(self.participant, milestone_id, **policy)
 
-    def saga(self, *milestones: MilestoneOf[Any, Any] | str, name: str = "checkout", **options: Any) -> Saga[Any]:
+    def saga(
+        self,
+        *milestones: MilestoneOf[Any, Any] | str,
+        name: str = "checkout",
+        kind: type[Journey[Any]] = Saga,
+        **options: Any,
+    ) -> Journey[Any]:
         """A saga of these milestones; a name alone is a step with nothing special about it."""
         steps = [self.step(m) if isinstance(m, str) else m for m in milestones]
-        return Saga(name, version=1, milestones=steps, **options)
+        return kind(name, version=1, milestones=steps, **options)
 
     @asynccontextmanager
     async def moving(

@@ -12,7 +12,21 @@ from typing import Any
 
 import pytest
 
-from saga_journey import Compensated, Completed, Context, Failed, Misconfigured, Refused, Saga, Working, milestone
+from pydantic import BaseModel, model_validator
+
+from saga_journey import (
+    Compensated,
+    Completed,
+    Context,
+    Failed,
+    Misconfigured,
+    Refused,
+    Rejected,
+    Saga,
+    Working,
+    external,
+    milestone,
+)
 from saga_journey.core import events as ev
 from tests.acceptance.participant import away, later
 from tests.acceptance.sagas import AT_ONCE
@@ -21,6 +35,11 @@ from tests.acceptance.story import journal
 
 Action = Callable[[Context[Any]], Awaitable[Any]]
 DAY = 24 * 3600
+
+
+async def wave(ctx: Context[Any]) -> str:
+    """What a neighbour does."""
+    return "hello"
 
 
 async def nothing_to_do(ctx: Context[Any], result: Any) -> None:
@@ -201,11 +220,11 @@ async def test_every_surprise_is_unknown(stage: Stage, surprise: str) -> None:
         await act(ctx)
 
     saga = Saga("told", version=1, milestones=[milestone(surprising, undo=take_back, retry=AT_ONCE)])
-    neighbour = stage.saga("reserve", name="neighbour")
+    neighbour = Saga("neighbour", version=1, milestones=[milestone(wave, undo=None)])
     async with stage.moving(saga, neighbour) as journeys:
         run = await journeys.start(saga, None)
         outcome = await ended(run)
-        assert isinstance(await ended(await journeys.start(neighbour, {})), Completed)
+        assert isinstance(await ended(await journeys.start(neighbour, None)), Completed)
         told = await journal(run)
     assert isinstance(outcome, Compensated)
     assert str(outcome.because).startswith(f"surprising: {error}")
@@ -356,6 +375,64 @@ async def test_a_result_of_another_type(stage: Stage) -> None:
         "bill: bill was called, but its result cannot be recorded: result does not fit Invoice: "
     )
     assert calls == [None]
+
+
+@dataclass
+class Parcel:
+    inside: Any
+
+
+@pytest.mark.anyio
+async def test_a_result_that_its_own_type_cannot_write(stage: Stage) -> None:
+    """It fits its type, and still has no JSON form: once called, not called again."""
+    calls: list[Any] = []
+
+    async def pack(ctx: Context[Any]) -> Parcel:
+        calls.append("pack")
+        return Parcel(object())
+
+    async def unpack(ctx: Context[Any], parcel: Parcel | None) -> None:
+        calls.append(parcel)
+
+    saga = Saga("told", version=1, milestones=[milestone(pack, undo=unpack, retry=AT_ONCE)])
+    async with stage.moving(saga) as journeys:
+        outcome = await ended(await journeys.start(saga, None))
+    assert isinstance(outcome, Compensated)
+    assert "pack was called, but its result cannot be recorded: " in str(outcome.because)
+    assert calls == ["pack", None]
+
+
+class Picky(BaseModel):
+    cents: int
+
+    @model_validator(mode="after")
+    def stumble(self) -> Picky:
+        if self.cents > 10:
+            raise RuntimeError("no rate for so much")
+        return self
+
+
+@pytest.mark.anyio
+async def test_a_type_whose_own_code_fails_when_it_reads(stage: Stage) -> None:
+    """Nothing was called with it: the saga waits for a person, and does not spin."""
+    calls: list[str] = []
+
+    async def bill(ctx: Context[Any]) -> dict[str, int]:
+        calls.append("bill")
+        return {"cents": 11}
+
+    async def unbill(ctx: Context[Any], invoice: Picky | None) -> None:
+        calls.append("unbill")
+
+    saga = Saga("told", version=1, milestones=[external("bill", undo=unbill, timeout=60, request=bill)])
+    async with stage.moving(saga) as journeys:
+        run = await journeys.start(saga, None)
+        await stage.story.happened(ev.MilestoneWaiting)
+        with pytest.raises(Rejected, match="wrong_result: .*no rate for so much"):
+            await run.advance(result={"cents": 11})
+        await run.advance(result={"cents": 9})
+        assert isinstance(await ended(run), Completed)
+    assert calls == ["bill"]
 
 
 @pytest.mark.anyio

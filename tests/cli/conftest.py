@@ -12,12 +12,12 @@ def cli(tmp_path: Path) -> Cli:
 
 
 @pytest.fixture
-def hire(cli: Cli) -> Iterator[Callable[[], Worker]]:
+def hire(cli: Cli) -> Iterator[Callable[..., Worker]]:
     """Opens workers on the database; what is still there at the end is stopped."""
     hired: list[Worker] = []
 
-    def one_more() -> Worker:
-        hired.append(Worker(cli))
+    def one_more(which: str = "all") -> Worker:
+        hired.append(Worker(cli, which))
         return hired[-1]
 
     yield one_more
@@ -26,5 +26,5 @@ def hire(cli: Cli) -> Iterator[Callable[[], Worker]]:
 
 
 @pytest.fixture
-def worker(hire: Callable[[], Worker]) -> Worker:
+def worker(hire: Callable[..., Worker]) -> Worker:
     return hire()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import pty
@@ -12,12 +13,22 @@ import subprocess
 import sys
 import termios
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
+
+from saga_journey.cli import run
+
 SAGA = [sys.executable, "-m", "saga_journey"]
+AT_TERMINAL = [
+    sys.executable,
+    "-c",
+    "import fcntl, sys, termios; from saga_journey.cli import run; fcntl.ioctl(0, termios.TIOCSCTTY, 0); run()",
+]
+"""The same, whose terminal makes a signal of Ctrl-C."""
 WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -56,6 +67,7 @@ class Cli:
         self.folder = folder
         self.path = folder / "journeys.db"
         self.url = f"sqlite:///{self.path}"
+        self.fixed = {"SAGA_DB": self.url, "TMPDIR": str(folder)}
 
     def __call__(self, *words: str, stdin: str | None = None, **extra: str) -> Done:
         """Runs it to its end, nobody at a terminal."""
@@ -66,11 +78,28 @@ class Cli:
             text=True,
             encoding="utf-8",
             cwd=self.folder,
-            env=environment(SAGA_DB=self.url, **extra),
+            env=environment(**{**self.fixed, **extra}),
             timeout=60,
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def here(self, *words: str) -> Done:
+        """The same inside this process: for what needs no process of its own."""
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name, value in self.fixed.items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            patch.setattr(sys, "argv", ["saga", *words])
+            with pytest.raises(SystemExit) as ended:
+                run()
+        code = ended.value.code
+        return Done(code if isinstance(code, int) else 0, out.getvalue(), err.getvalue())
+
+    def outcome(self, saga: str) -> int:
+        """Waits until a saga has an outcome, and says it with the code that `watch` ends with."""
+        return self.here("watch", saga, "--json").code
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """Starts it, to be watched line by line."""
@@ -82,45 +111,49 @@ class Cli:
             text=True,
             encoding="utf-8",
             cwd=self.folder,
-            env=environment(SAGA_DB=self.url),
+            env=environment(**self.fixed),
         )
 
-    def at_terminal(self, *words: str, answer: str = "", width: int = 80, **extra: str) -> Done:
-        """Runs it at a terminal of that width, where somebody answers; `out` is the whole screen, escapes included."""
+    def at_terminal(self, *words: str, answer: str = "", wait_for: str = "", width: int = 80, **extra: str) -> Done:
+        """Runs it at a terminal of that width, where somebody answers, at once or when something is shown.
+
+        `out` is all that was shown, escapes included.
+        """
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
         process = subprocess.Popen(
-            [*SAGA, *words],
+            [*AT_TERMINAL, *words],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             cwd=self.folder,
-            env=environment(SAGA_DB=self.url, **extra),
+            env=environment(**{**self.fixed, **extra}),
             start_new_session=True,
         )
         os.close(theirs)
+        shown = _read(ours, wait_for) if wait_for else ""
         os.write(ours, answer.encode())
-        shown = _all_of(ours)
+        shown += _read(ours)
+        os.close(ours)
         return Done(process.wait(60), shown.replace("\r\n", "\n"), "")
 
 
-def _all_of(terminal: int) -> str:
-    """Everything that is shown until the last process has gone."""
+def _read(terminal: int, until: str | None = None) -> str:
+    """What is shown until that is there, or until the last process has gone."""
     shown = b""
     with suppress(OSError):  # EIO: nobody is left on the other side
-        while piece := os.read(terminal, 65536):
+        while (until is None or until.encode() not in shown) and (piece := os.read(terminal, 65536)):
             shown += piece
-    os.close(terminal)
     return shown.decode("utf-8")
 
 
 class Worker:
     """The worker program, as a process."""
 
-    def __init__(self, cli: Cli) -> None:
+    def __init__(self, cli: Cli, which: str = "all") -> None:
         self._errors = (cli.folder / "worker.log").open("a+")
         self.process = subprocess.Popen(
-            [sys.executable, str(WORKER), cli.url],
+            [sys.executable, str(WORKER), cli.url, which],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -10,7 +10,7 @@ from saga_journey.core import events as ev
 from saga_journey.core.machine import Turn
 from saga_journey.core.state import Calls, MilestoneState, RunState
 from saga_journey.core.timers import next_due
-from saga_journey.core.walk import intents, undo_status
+from saga_journey.core.walk import intents, next_call, undo_status
 from tests.core.model import Model, Says
 
 # --- the journal -----------------------------------------------------------------------------------------------------
@@ -119,7 +119,9 @@ def _intents_allowed(before: RunState, after: RunState, calling: Sequence[int]) 
     found = intents(after)
     if after.final is not None or after.paused_at is not None:
         assert not found, "nothing is called now"
+    assert next_call(after) == (found[0].milestone if found else None), "one answer to what is called next"
     for intent in found:
+        assert after.current(intent.milestone)[0] == intent.op
         assert not after.blocked(intent.milestone), "what waits for a person is not called"
         if intent.op == "do" and after.direction == "undo":
             assert intent.milestone in calling, "no action is started after the decision"

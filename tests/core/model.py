@@ -720,8 +720,8 @@ class Model:
         return APPLIED
 
     def retry_in_attention(self, command: cmd.RetryMilestone) -> Says:
-        if self.attention == [("crash_loop", None)] and command.input is None and command.milestone is None:
-            self.attention = []
+        if ("crash_loop", None) in self.attention and command.input is None and command.milestone is None:
+            self.attention.remove(("crash_loop", None))
             return APPLIED
         part = self.target(command.milestone, attention=True)
         if part is None:

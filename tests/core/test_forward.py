@@ -2,7 +2,7 @@
 
 from saga_journey.core.commands import Cancel, TimePassed
 from saga_journey.core.events import MilestoneCompleted, SagaCompleted
-from saga_journey.testing.scenario import given, ok, refused
+from saga_journey.testing.scenario import given, ok, refused, turn
 from tests.core.journeys import ORDER, saga, step
 
 
@@ -51,7 +51,7 @@ def test_time_alone_moves_nothing_that_has_no_clock() -> None:
 
 def test_a_final_state_absorbs_everything() -> None:
     (
-        given(saga(step("only")), [MilestoneCompleted("only"), SagaCompleted()])
+        given(saga(step("only")), turn(MilestoneCompleted("only"), SagaCompleted()))
         .when(refused("only", attempt=1, op="do"), TimePassed(), at=50)
         .then(status="completed")
     )

@@ -3,7 +3,7 @@
 from saga_journey.core.commands import Cancel, Compensate, HandlersBack, StateFact, TimePassed
 from saga_journey.core.events import MilestoneCompleted, MilestoneGaveUp, SagaCompleted
 from saga_journey.core.progress import doubtful
-from saga_journey.testing.scenario import Scenario, given, ok, refused, turned_away, uncallable, unknown
+from saga_journey.testing.scenario import Scenario, given, ok, refused, turn, turned_away, uncallable, unknown
 from tests.core.journeys import saga, step
 
 GIFT = saga(step("reserve"), step("gift", optional=True, within=50.0), step("ship"))
@@ -60,7 +60,7 @@ def test_its_doubt_is_undone_by_a_cancel_that_comes_later() -> None:
 
 def test_and_the_day_after() -> None:
     (
-        given(GIFT, RESERVED, MilestoneGaveUp("gift", "timed out"), [MilestoneCompleted("ship"), SagaCompleted()])
+        given(GIFT, RESERVED, MilestoneGaveUp("gift", "timed out"), turn(MilestoneCompleted("ship"), SagaCompleted()))
         .when(Compensate())
         .then("compensation_decided", calls="undo ship 1")
         .when(ok("ship"))

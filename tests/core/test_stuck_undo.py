@@ -5,15 +5,15 @@ import pytest
 from saga_journey.core.canonical import Json
 from saga_journey.core.commands import Cancel, HandlersBack, Pause, Resolve, Resume, RetryMilestone, Skip, StateFact
 from saga_journey.core.definition import JourneyDefinition, Retry
-from saga_journey.core.events import Because, CompensationDecided, MilestoneCompleted, MilestoneRefused
-from saga_journey.testing.scenario import Scenario, given, ok, refused, turned_away, uncallable, unknown, working
+from saga_journey.core.events import AttentionRaised, Because, CompensationDecided, MilestoneCompleted, MilestoneRefused
+from saga_journey.testing.scenario import Scenario, given, ok, refused, turn, turned_away, uncallable, unknown, working
 from tests.core.journeys import saga, step
 
 FIVE = [step(name) for name in "abcde"]
 STOP = saga(*FIVE, step("f"))
 CONTINUE = saga(*FIVE, step("f"), on_stuck_undo="continue")
 DONE = tuple(MilestoneCompleted(name) for name in "abcde")
-TURNED_BACK = [MilestoneRefused("f", "no"), CompensationDecided(Because("failure", "f", "no"))]
+TURNED_BACK = turn(MilestoneRefused("f", "no"), CompensationDecided(Because("failure", "f", "no")))
 
 
 def stuck_at_c() -> Scenario:
@@ -143,6 +143,18 @@ def test_a_stuck_undo_that_fails_once_more_beside_another_one_is_raised_again() 
         .then("undo_skipped b", status="failed", answers="applied")
         .when(Skip("d"))
         .then("undo_skipped d", "saga_resolved", status="resolved", answers="applied")
+    )
+
+
+def test_what_concerns_the_whole_saga_comes_before_the_stuck_undos() -> None:
+    (
+        two_stuck()
+        .when(RetryMilestone("b"))
+        .happened([AttentionRaised("crash_loop", None, "five workers died")], at=1)
+        .when(RetryMilestone("d"))
+        .then(answers="one_at_a_time", status="failed")  # the undo of b has not ended
+        .when(RetryMilestone())
+        .then('attention_cleared kind="crash_loop"', calls="undo b 2", status="compensating", answers="applied")
     )
 
 

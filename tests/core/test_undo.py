@@ -10,13 +10,13 @@ from saga_journey.core.events import (
     MilestoneRefused,
     SagaCompleted,
 )
-from saga_journey.testing.scenario import Gave, given, ok, refused, turned_away, uncallable, unknown, working
+from saga_journey.testing.scenario import Gave, given, ok, refused, turn, turned_away, uncallable, unknown, working
 from tests.core.journeys import ORDER, PAID, saga, step
 
 REFUSED_AT_SHIP = (
     MilestoneCompleted("reserve"),
     MilestoneCompleted("charge"),
-    [MilestoneRefused("ship", "no stock"), CompensationDecided(Because("failure", "ship", "no stock"))],
+    turn(MilestoneRefused("ship", "no stock"), CompensationDecided(Because("failure", "ship", "no stock"))),
 )
 
 
@@ -120,7 +120,7 @@ def test_what_is_drained_is_not_tried_again(gave: Gave, event: str, calls: str) 
 
 
 def test_a_completed_saga_can_be_compensated_the_day_after() -> None:
-    done = [MilestoneCompleted("ship"), SagaCompleted()]
+    done = turn(MilestoneCompleted("ship"), SagaCompleted())
     (
         given(ORDER, MilestoneCompleted("reserve"), MilestoneCompleted("charge"), done)
         .when(Compensate(who="ann", reason="returned"), at=86_400)
@@ -147,7 +147,7 @@ def test_a_plan_of_an_older_state_is_a_conflict() -> None:
 
 
 def test_past_the_pivot_a_completed_saga_cannot_be_undone() -> None:
-    done = [MilestoneCompleted("ship"), SagaCompleted()]
+    done = turn(MilestoneCompleted("ship"), SagaCompleted())
     (
         given(PAID, MilestoneCompleted("reserve"), MilestoneCompleted("charge"), done)
         .when(Compensate())

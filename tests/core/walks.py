@@ -88,7 +88,7 @@ class Walk:
         self.now = START
         self.definition = random_definition(self.random)
         self.world = World(self.random)
-        self.state = self.shadow = RunState(self.definition, f"walk-{seed}")
+        self.state = RunState(self.definition, f"walk-{seed}")
         self.model = Model(self.definition, START)
         self.calling: tuple[int, ...] = ()
         self.called: set[tuple[int, int]] = set()  # actions and attempt numbers, since a person asked for more
@@ -96,7 +96,8 @@ class Walk:
         self.quick = self.random.choice((0.8, 0.8, 0.4))  # how soon a call comes back
         self.interfering = self.random.choice((0.0, 0.0, 0.3))  # how often people act during a call
         self.tail = self.random.randrange(6)  # steps after it has ended
-        self.say(encode_definition(self.definition))
+        if traced:
+            self.say(encode_definition(self.definition))
         self._commit(begin(self.definition, self.state.saga_id, Json("{}"), None, START), START)
         assert_agreement(self.state, self.model)
 
@@ -271,7 +272,7 @@ class Walk:
         commands = self.world.truth(self.state, commands)
         reported = {c.milestone for c in commands if isinstance(c, cmd.Report) and c.attempt != STALE}
         calling = (*self.calling, *(reported if self.random.random() < 0.5 else ()))  # the engine may be late to tell
-        self.say(f"t={self.now:g}", *commands, "calling", calling)
+        self.say("at", self.now, *commands, "calling", calling)
         before, now = self.state, max(self.now, self.state.at)
         turn = decide(before, commands, self.now, calling)
         said = self.model.turn(commands, self.now, [self.definition.milestones[i].id for i in calling])
@@ -283,14 +284,16 @@ class Walk:
         self.world.judge(self.state)
 
     def _commit(self, turn: Turn, at: float) -> None:
+        if self.traced:
+            self._tell(turn)
+        events = decode_turn(encode_turn(turn.events))
+        assert events == turn.events, "what was written reads back"
+        assert_same_state(evolve(self.state, events, at) if events else self.state, turn.state)
+        self.state = turn.state
+        if any(isinstance(e, ev.MilestoneRetried | ev.AttentionCleared) for e in events):
+            self.called.clear()
+
+    def _tell(self, turn: Turn) -> None:
         for event in turn.events:
             self.say("   ", event)
         self.say("    =", turn.state.status, [f"{i.op} {i.milestone} {i.attempt}" for i in intents(turn.state)])
-        events = decode_turn(encode_turn(turn.events))
-        assert events == turn.events, "what was written reads back"
-        if events:
-            self.shadow = evolve(self.shadow, events, at)
-        self.state = turn.state
-        assert_same_state(self.shadow, self.state)
-        if any(isinstance(e, ev.MilestoneRetried | ev.AttentionCleared) for e in events):
-            self.called.clear()

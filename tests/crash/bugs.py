@@ -246,18 +246,19 @@ class TenantForgotten(Planted):
         in_statement("find", " and tenant = (select tenant from tenant where name = ?1)", "")
 
 
-BUGS: dict[str, Planted] = {
-    "no epoch check": NoEpochCheck(),
-    "epoch by worker name": EpochByWorkerName(),
-    "failure and decision in two transactions": FailureAndDecisionApart(),
-    "undo in forward order": UndoForward(),
-    "unknown treated as refused": UnknownIsRefused(),
-    "lost attempts not counted": LostIsNotCounted(),
-    "outbox row outside the transaction": OutboxApart(),
-    "timers by wall clock": WallClock(),
-    "missing handler counted as success": MissingHandlerSucceeds(),
-    "final state not absorbing": FinalIsNotFinal(),
-    "attempt number inside the key": AttemptInTheKey(),
-    "cancel drops the compensation": CancelDropsCompensation(),
-    "tenant missing in one query": TenantForgotten(),
+BUGS: dict[str, tuple[Planted, set[str]]] = {
+    "no epoch check": (NoEpochCheck(), {"I13"}),
+    "epoch by worker name": (EpochByWorkerName(), {"I13"}),
+    "failure and decision in two transactions": (FailureAndDecisionApart(), {"I9"}),
+    "undo in forward order": (UndoForward(), {"I10"}),
+    "unknown treated as refused": (UnknownIsRefused(), {"I7"}),
+    "lost attempts not counted": (LostIsNotCounted(), {"I16"}),
+    "outbox row outside the transaction": (OutboxApart(), {"I18"}),
+    "timers by wall clock": (WallClock(), {"I16", "I17"}),
+    "missing handler counted as success": (MissingHandlerSucceeds(), {"I5", "I6"}),
+    "final state not absorbing": (FinalIsNotFinal(), {"I12"}),
+    "attempt number inside the key": (AttemptInTheKey(), {"I4"}),
+    "cancel drops the compensation": (CancelDropsCompensation(), {"I7"}),
+    "tenant missing in one query": (TenantForgotten(), {"I20"}),
 }
+"""Each with the invariants that it breaks: it counts as found when the checker names one of them, and not before."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from saga_journey.core import events as ev
 from saga_journey.testing.checker import violations
 from saga_journey.testing.crash import Boundary
 from saga_journey.testing.evidence import Evidence, gather
-from tests.crash.life import Life, Pipes, answer, work
+from tests.crash.life import Life, Pipes, work
+from tests.crash.partner import partner_of
 from tests.crash.place import Place
 from tests.crash.plans import Plan
 from tests.crash.processes import HUNG, KILLED, ended, fork
@@ -48,7 +47,8 @@ def run_cell(place: Place, plan: Plan, kills: Sequence[Boundary]) -> Verdict:
     lives = [Life(f"life-{n}", at) for n, at in enumerate([*kills, None], 1)]
     problems: list[str] = []
     killed = 0
-    with partner_of(place, plan) as pipes:
+    with partner_of(place, plan) as partner:
+        pipes = Pipes(partner=partner)
         for life in lives:
             end = ended(fork(lambda: work(place, plan, life, pipes)))  # noqa: B023 - forked before the next turn
             killed += end == KILLED
@@ -61,28 +61,6 @@ def run_cell(place: Place, plan: Plan, kills: Sequence[Boundary]) -> Verdict:
 
 def _abnormal(life: Life, end: int) -> str:
     return f"I15 -: {life.name} hung" if end == HUNG else f"I15 -: {life.name} ended with status {end}"
-
-
-@contextmanager
-def partner_of(place: Place, plan: Plan) -> Iterator[Pipes]:
-    """The process that completes the external milestone, if there is one; it ends before this does."""
-    if plan.external is None:
-        yield Pipes()
-        return
-    woken, wake = os.pipe()
-
-    def partner() -> None:
-        os.close(wake)
-        answer(place, plan, woken)
-
-    pid = fork(partner)
-    try:
-        yield Pipes(partner=wake)
-    finally:
-        os.close(wake)
-        if (end := ended(pid)) != 0:
-            raise AssertionError(f"the partner ended with status {end}: see {place.folder}")
-        os.close(woken)
 
 
 def judge(

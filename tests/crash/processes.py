@@ -13,7 +13,7 @@ PATIENCE = 10
 """Seconds after which a process that hangs is ended by its own alarm."""
 
 
-def fork(work: Callable[[], None]) -> int:
+def fork(work: Callable[[], None], patience: int = PATIENCE) -> int:
     """The pid of a child that does this and ends. It never comes back into the caller's code."""
     assert threading.active_count() == 1, "only a process without threads may be forked"
     sys.stdout.flush()
@@ -22,7 +22,7 @@ def fork(work: Callable[[], None]) -> int:
         return pid
     code = 1
     try:
-        signal.alarm(PATIENCE)
+        signal.alarm(patience)
         work()
         code = 0
     except BaseException:  # noqa: BLE001 - a child tells of whatever ended it, and never runs its parent's code

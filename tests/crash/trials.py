@@ -21,7 +21,7 @@ from saga_journey.testing.participants import Reply
 from tests.crash.life import Life, Pipes, Planted, work
 from tests.crash.place import Place
 from tests.crash.plans import OK, Plan, Step
-from tests.crash.processes import HUNG, KILLED, ended, fork, go_on, stopped_or_ended
+from tests.crash.processes import HUNG, KILLED, PATIENCE, ended, fork, go_on, stopped_or_ended
 
 NAMES = ("reserve", "charge", "pack", "ship", "thank")
 SHORT = 0.03
@@ -69,9 +69,8 @@ class Trial:
 def trial_of(seed: int) -> Trial:
     rng = random.Random(seed)
     plan = _plan(rng, seed)
-    frozen = (
-        "pause" not in plan.interfere and rng.random() < 0.3
-    )  # a client that dies would leave the other one waiting
+    pauses = "pause" in plan.interfere  # a client that dies after it would leave the other one waiting
+    frozen = not pauses and rng.random() < 0.3
     lives = _frozen_lives(rng, plan) if frozen else _lives(rng, plan)
     jump = rng.choice([0.0, 0.0, 3600.0, -3600.0])
     return Trial(seed, plan, tuple(replace(life, wall_jumps=jump) for life in lives), frozen)
@@ -104,6 +103,8 @@ def _step(rng: random.Random, name: str, place: int, pivot: int | None) -> Step:
         policy["at_most_once"] = True
     else:
         policy["retry"] = Retry(attempts=rng.randint(1, 4), first=first, most=first, lost=rng.randint(1, 3))
+    if rng.random() < 0.1:
+        policy["within"] = 0.05
     if place == pivot:
         policy["pivot"] = True
     elif rng.random() < 0.1:
@@ -154,21 +155,25 @@ def run_trial(place: Place, trial: Trial, planted: Planted | None = None) -> lis
 
 
 def _live(place: Place, trial: Trial, life: Life) -> int:
-    return ended(fork(lambda: work(place, trial.plan, life, Pipes())))
+    return ended(fork(lambda: work(place, trial.plan, life, Pipes()), _patience(life)))
+
+
+def _patience(life: Life) -> int:
+    return PATIENCE if life.planted is None else 3  # a bug may well make it hang
 
 
 def _freeze(place: Place, trial: Trial, lives: Sequence[Life]) -> list[int]:
     """The first worker is frozen, loses its lease and its saga, and wakes up beside the second one."""
     first, second = lives
     moved, moves = os.pipe()
-    frozen = fork(lambda: work(place, trial.plan, first, Pipes(moved=moves)))
+    frozen = fork(lambda: work(place, trial.plan, first, Pipes(moved=moves)), _patience(first))
     os.close(moves)
     end = stopped_or_ended(frozen)
     if end is not None:
         os.close(moved)
         return [end]
     _expire_leases(place)
-    successor = fork(lambda: work(place, trial.plan, second, Pipes()))
+    successor = fork(lambda: work(place, trial.plan, second, Pipes()), _patience(second))
     end = stopped_or_ended(successor)
     go_on(frozen)
     os.read(moved, 1)  # it has written, or was refused, or is gone

@@ -10,9 +10,6 @@
 Commands never move a saga themselves: they are stored, and applied by the worker that owns it.
 """
 
+from saga_journey.cli.app import main as run
 
-def run() -> None:
-    """Runs the command line of this process, and ends it with an exit code."""
-    from saga_journey.cli.app import main
-
-    main()
+__all__ = ["run"]

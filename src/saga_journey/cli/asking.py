@@ -54,15 +54,13 @@ async def _show(desk: Desk, records: Sequence[RunRecord]) -> None:
         return
     head, *lines = table(heads, rows, screen.room)
     screen.out(head)
-    for line, wait in zip(lines, waits, strict=True):
-        screen.out(line, *([[("  waits for " + wait, "dim")]] if wait else []))
+    for line, record, wait in zip(lines, records, waits, strict=True):
+        person = "a person: " if record.status is SagaStatus.FAILED else ""
+        screen.out(line, *([[(f"  waits for {person}{wait}", "dim")]] if wait else []))
 
 
 async def _waits(desk: Desk, record: RunRecord) -> str:
-    if record.status in FINAL:
-        return ""
-    person = "a person: " if record.status is SagaStatus.FAILED else ""
-    return person + (view(await desk.state(record)).waiting_for or "")
+    return "" if record.status in FINAL else view(await desk.state(record)).waiting_for or ""
 
 
 def _row(desk: Desk, record: RunRecord) -> list[Span]:
@@ -76,7 +74,7 @@ async def _nothing(desk: Desk, search: Search) -> str:
     asked = [f"status {search.status}"] if search.status else []
     asked += [f"journey {search.journey}"] if search.journey else []
     asked += ["that time"] if search.since is not None else []
-    said = f"no saga of {', '.join(asked)}" if asked else "no sagas yet"
+    said = f"no saga of {', '.join(asked)}" if asked else "no sagas yet" if search.before is None else "no more sagas"
     journeys = sorted({r.journey for r in await desk.search(Search(limit=1000))}) if search.journey else []
     meant = nearest(search.journey or "", journeys)
     return said + (f": did you mean journey {meant}?" if meant and meant != search.journey else "")

@@ -44,6 +44,7 @@ def must_be_usable(given: Given) -> None:
     """Raises Problem unless this is a database of ours, as it should be, that can be opened."""
     path = path_of(given)
     must_be_there(path, given)
+    must_be_writable(path)
     schema = schema_of(path)
     if schema.problem is not None:
         raise schema.problem
@@ -54,7 +55,6 @@ def must_be_usable(given: Given) -> None:
     if schema.pending:
         names = ", ".join(f"{m.number:04d} {m.name}" for m in schema.pending)
         raise Problem(UNREACHABLE, "schema_behind", f"{path} is of an older version: it lacks {names}", migrate)
-    must_be_writable(path)
 
 
 def must_be_there(path: Path, given: Given) -> None:

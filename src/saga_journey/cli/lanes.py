@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from saga_journey.cli import words
 from saga_journey.cli.screen import Line, Span
@@ -59,7 +60,7 @@ def lanes(state: RunState, now: float, width: int) -> list[Line]:
         if begin <= turned:
             found.append(_undo_lane(columns, begin, end, turned))
         begin = end
-    return found + _remarks(state, reached, turned)
+    return found + _remarks(state, reached, turned, width)
 
 
 def _ended(state: RunState) -> bool:
@@ -73,13 +74,14 @@ def _reached(state: RunState) -> int:
     return touched[-1] + 1 if touched else 0
 
 
-def _remarks(state: RunState, reached: int, turned: int) -> list[Line]:
+def _remarks(state: RunState, reached: int, turned: int, width: int) -> list[Line]:
     found: list[Line] = []
     if state.direction == UNDO and turned < 0:
         found.append([(BACK, "undo"), ("nothing to undo", "dim")])
     if _ended(state) and reached < len(state.milestones):
         names = ", ".join(spec.id for spec in state.definition.milestones[reached:])
-        found.append([(f"  ○ not reached: {names}", "dim")])
+        rows = wrap(f"○ not reached: {names}", width, initial_indent="  ", subsequent_indent="    ")
+        found += [[(row, "dim")] for row in rows]
     return found
 
 

@@ -23,7 +23,7 @@ NEEDS_MILESTONE = frozenset({"retry", "skip", "mark_undone", "it_happened", "it_
 
 def picture(state: RunState, now: float, screen: Screen, *, tabled: bool) -> list[Line]:
     """The whole of it; `tabled` adds the table of milestones."""
-    lines: list[Line] = [*headline(state, now), [], *lanes(state, now, screen.width)]
+    lines: list[Line] = [*headline(state, now, screen.width), [], *lanes(state, now, screen.width)]
     lines += _legend(state)
     if tabled:
         lines += [[], *milestones(state, now, screen.room)]
@@ -33,11 +33,13 @@ def picture(state: RunState, now: float, screen: Screen, *, tabled: bool) -> lis
 # --- the top ----------------------------------------------------------------------------------------------------------
 
 
-def headline(state: RunState, now: float) -> list[Line]:
+def headline(state: RunState, now: float, width: int) -> list[Line]:
     """Which saga, how it stands, since when."""
     d = state.definition
+    word, style = words.status(state.status)
     name: Line = [(state.saga_id, "strong"), (f"  {d.name} version {d.version}", "")]
-    return [name, [words.status(state.status), (_why(state), "")], [(_when(state, now), "dim")]]
+    when = [[(row, "dim")] for row in wrap(_when(state, now), width)]
+    return [name, *_prose(word, style, _why(state), width, indent="  "), *when]
 
 
 def _why(state: RunState) -> str:
@@ -155,10 +157,10 @@ def needs(state: RunState, screen: Screen) -> list[Line]:
     return found
 
 
-def _prose(head: str, style: str, text: str, width: int) -> list[Line]:
-    """A sentence under its head, wrapped at words."""
-    rows = wrap(harmless(text), max(width - len(head), 20)) or [""]
-    return [[(head, style), (rows[0], "")], *([(" " * len(head) + row, "")] for row in rows[1:])]
+def _prose(head: str, style: str, text: str, width: int, indent: str | None = None) -> list[Line]:
+    """A sentence that goes on from its head, wrapped at words; what follows is indented as far, or so far."""
+    first, *rest = wrap(head + harmless(text), width, subsequent_indent=" " * len(head) if indent is None else indent)
+    return [[(head, style), (first[len(head) :], "")], *([(row, "")] for row in rest)]
 
 
 def commands(state: RunState, given: Given) -> list[tuple[str, str]]:

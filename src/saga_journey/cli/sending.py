@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from saga_journey.cli import as_json
 from saga_journey.cli.desk import Desk, must_have
+from saga_journey.cli.options import REASON
 from saga_journey.cli.picture import next_commands
 from saga_journey.cli.plans import Foresight, foresee, meant, plan_of, undos
 from saga_journey.cli.problems import CONFLICT, INTERRUPTED, USAGE, Problem
@@ -76,9 +77,9 @@ async def _weighed(desk: Desk, record: RunRecord, request: Request) -> Request:
 
 def _bound(command: External, seen: Foresight) -> External:
     """The same command about the milestone that was shown, should another one be stuck by then."""
-    return (
-        replace(command, milestone=meant(seen, command)) if isinstance(command, cmd.Skip | cmd.StateFact) else command
-    )
+    if isinstance(command, cmd.Skip | cmd.StateFact):
+        return replace(command, milestone=meant(seen, command))
+    return command
 
 
 def _must_be_accepted(record: RunRecord, seen: Foresight) -> None:
@@ -89,11 +90,12 @@ def _must_be_accepted(record: RunRecord, seen: Foresight) -> None:
 def _confirm(desk: Desk, request: Request, record: RunRecord, seen: Foresight) -> None:
     """Shows the plan and asks. Raises Problem when nobody can be asked, or says no."""
     screen = desk.screen
-    if screen.given.yes:
-        return
     verb, stands = request.verb, seen.before.status.replace("_", " ")
     plan = ["  " + "".join(text for text, _ in line) for line in plan_of(seen, request.command)]
-    screen.insist(f"{verb} {record.saga_id} ({record.journey}, {stands}):", *plan)
+    show = screen.hint if screen.given.yes else screen.insist
+    show(f"{verb} {record.saga_id} ({record.journey}, {stands}):", *plan)
+    if screen.given.yes:
+        return
     if not screen.asks:
         what = f"{verb} cannot be taken back, and nobody is here to be asked"
         raise Problem(USAGE, "not_confirmed", what, "pass -y to agree to that plan")
@@ -181,5 +183,5 @@ def _show(desk: Desk, record: RunRecord, state: RunState, request: Request) -> N
         desk.screen.out(*(plan_of(seen, request.command) if plan.refused is None else undos(plan)))
     if plan.refused is not None:
         raise Problem(CONFLICT, seen.answer.code, f"{record.saga_id} cannot be compensated: {plan.refused}")
-    again = ("compensate", record.saga_id, "--expected", str(plan.seq), "--reason", '"…"')
+    again = ("compensate", record.saga_id, "--expected", str(plan.seq), "--reason", REASON)
     desk.screen.hint(f"next: {desk.given.again(*again)}")

@@ -18,7 +18,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[Span]], width: int) -> l
     all_rows = [[(head, "dim") for head in heads], *safe]
     widths = [max(cells(row[place][0]) for row in all_rows) + GAP for place in range(len(heads))]
     room = width - sum(widths[:-1])
-    return [_line(row, widths, max(room, 20)) for row in all_rows]
+    return [_line(row, widths, max(room, 10)) for row in all_rows]
 
 
 def _line(row: Sequence[Span], widths: Sequence[int], room: int) -> Line:

@@ -53,7 +53,7 @@ class _Wire:
 
     def build(self, said: dict[str, Any]) -> Any:
         for name in self.raw & said.keys():
-            said[name] = None if said[name] is None else Json(to_json(said[name]).decode())
+            said[name] = Json(to_json(said[name]).decode())  # what is written is set: null is JSON too
         if "because" in said:
             said["because"] = Because(**said["because"])
         if "left" in said:
@@ -102,8 +102,12 @@ def _event(name: str, said: dict[str, Any]) -> Event:
 
 
 def encode_command(command: External) -> tuple[str, str]:
-    """The name of a command and its fields as text."""
+    """The name of a command and its fields as text. Raises NotJson for a reason or a name that no store can keep."""
     wire = _COMMANDS[type(command)]
+    for f in fields(command):
+        value = getattr(command, f.name)
+        if isinstance(value, str) and f.name not in wire.raw:
+            encode(value, f"{wire.name}: {f.name}")
     return wire.name, wire.body(command)
 
 

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from saga_journey.core.canonical import Json, decode, encode
 from saga_journey.errors import DefinitionError
@@ -166,9 +166,9 @@ def problems(definition: JourneyDefinition) -> list[str]:
 
 def _whole_problems(d: JourneyDefinition) -> list[str]:
     found = []
-    if not NAME.fullmatch(d.name):
+    if not _is_name(d.name):
         found.append(f"the name {d.name!r} is not usable: letters, digits, '_', '.', '-', at most 100, no digit first")
-    if d.version < 1:
+    if not _is_whole(d.version, 1):
         found.append(f"version is {d.version}: versions count from 1")
     if not d.milestones:
         found.append("it has no milestones")
@@ -186,8 +186,10 @@ def _whole_problems(d: JourneyDefinition) -> list[str]:
 def _milestone_problems(m: Milestone) -> list[str]:
     who = f"milestone {m.id!r}"
     found = []
-    if not NAME.fullmatch(m.id):
+    if not _is_name(m.id):
         found.append(f"{who}: the id is not usable: letters, digits, '_', '.', '-', at most 100, no digit first")
+    if m.kind not in ("action", "external"):
+        found.append(f"{who}: kind is {m.kind!r}: it is 'action' or 'external'")
     if m.kind == "action" and m.action is None:
         found.append(f"{who} has no action: only an external milestone may have none")
     if m.optional and m.pivot:
@@ -204,18 +206,33 @@ def _milestone_problems(m: Milestone) -> list[str]:
 
 
 def _duration(who: str, name: str, seconds: object) -> list[str]:
-    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds) and seconds > 0:
+    if _is_finite(seconds) and seconds > 0:
         return []
     return [f"{who}: {name} is {seconds!r}: it is a number of seconds above 0, and always finite"]
 
 
 def _policy_problems(who: str, name: str, policy: Retry) -> list[str]:
     found = []
-    if policy.attempts < 1 or policy.lost < 0:
-        found.append(f"{who}: {name} allows attempts={policy.attempts}, lost={policy.lost}: at least 1 and 0")
-    if not (math.isfinite(policy.most) and 0 <= policy.first <= policy.most and policy.factor >= 1):
+    if not (_is_whole(policy.attempts, 1) and _is_whole(policy.lost, 0)):
         found.append(
-            f"{who}: {name} waits first={policy.first}, factor={policy.factor}, most={policy.most}: "
+            f"{who}: {name} allows attempts={policy.attempts!r}, lost={policy.lost!r}: whole numbers, at least 1 and 0"
+        )
+    numbers = all(_is_finite(value) for value in (policy.first, policy.factor, policy.most))
+    if not (numbers and 0 <= policy.first <= policy.most and policy.factor >= 1):
+        found.append(
+            f"{who}: {name} waits first={policy.first!r}, factor={policy.factor!r}, most={policy.most!r}: "
             "0 <= first <= most, factor >= 1, all finite"
         )
     return found
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and NAME.fullmatch(value) is not None
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_finite(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

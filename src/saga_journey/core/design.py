@@ -139,7 +139,8 @@ def _build(name: str, request: JourneyRequest, found: list[str]) -> JourneyDefin
         options = request.model_dump(exclude={"version", "milestones"})
         definition = JourneyDefinition(name, request.version, tuple(milestones), **options)
     except DefinitionError as error:
-        raise DefinitionError(name, [*found, *error.problems]) from None
+        known = [p for p in error.problems if milestones or not found or "no milestones" not in p]
+        raise DefinitionError(name, [*found, *known]) from None
     if found:
         raise DefinitionError(name, found)
     return definition

@@ -265,9 +265,9 @@ def _must_move(state: RunState) -> None:
 
 
 def _attention(state: RunState, milestone: str | None) -> Attention:
-    if not state.attention:
-        raise Rejected("not_in_attention", f"the saga is {state.status}: nothing of it waits for a person")
     named = [a for a in state.attention if milestone is None or a.milestone == milestone]
+    if milestone is None and (whole := [a for a in named if a.milestone is None]):
+        return whole[0]  # it has no name to be called by, and comes before the others
     if not named:
         waiting = ", ".join(str(a.milestone or a.kind) for a in state.attention)
         raise Rejected("not_in_attention", f"{milestone!r} is not what waits for a person: {waiting} does")

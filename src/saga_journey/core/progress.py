@@ -231,8 +231,5 @@ def kept(state: RunState) -> tuple[str, ...]:
 
 def doubtful(state: RunState) -> tuple[str, ...]:
     """Milestones of a completed run of which nobody knows whether they had an effect."""
-    return tuple(
-        spec.id
-        for spec, m in zip(state.definition.milestones, state.milestones, strict=True)
-        if m.status is UNKNOWN or (m.status is SKIPPED and m.doubt)
-    )
+    found = [i for i, m in enumerate(state.milestones) if m.status is UNKNOWN or (m.status is SKIPPED and m.doubt)]
+    return tuple([state.definition.milestones[i].id for i in found])

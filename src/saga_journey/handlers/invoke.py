@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
-from saga_journey.core.canonical import Json, printable
+from saga_journey.core.canonical import NULL, Json, printable
 from saga_journey.core.commands import Answered, No, Ok, StillWorking, TurnedAway, Uncallable, Unknown
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.events import DO
 from saga_journey.core.state import COMPLETED, RunState
 from saga_journey.core.walk import owes_undo
-from saga_journey.errors import InvalidInput, Misconfigured, NotJson, Refused, Working
+from saga_journey.errors import Misconfigured, Refused, SagaJourneyError, Working
 from saga_journey.handlers.context import NOT_READ, Context, read_result
 from saga_journey.handlers.curator import Curator, Handler
 from saga_journey.handlers.threads import HandlerThreads
@@ -33,12 +35,14 @@ class LocalInvoker:
 
     def problem_with(self, definition: JourneyDefinition, milestone: str, result: Json | None) -> str | None:
         index = definition.index.get(milestone)
-        if index is None or result is None:
+        if index is None or (result is None and definition.milestones[index].optional):
             return None  # an unknown name is the machine's to refuse
+        shape = self._curator.result_shape(definition, index)
         try:
-            self._curator.result_shape(definition, index).load(result, f"the result of {milestone!r}")
+            shape.load(NULL if result is None else result, f"the result of {milestone!r}")
         except CannotDecode as error:
-            return str(error)
+            needed = f"{milestone!r} gives {shape.name}: say what it would have given"
+            return str(error) if result is not None else needed
         return None
 
     def unreadable(self, state: RunState) -> str | None:
@@ -99,12 +103,14 @@ class LocalInvoker:
             else:
                 value = await self._threads[call.op].run(lambda: handler.fn(*arguments))
         except Refused as no:
-            return No(printable(no.reason))
+            return No(_text(no.reason))
         except Working as later:
-            return StillWorking(later.retry_in)
+            return StillWorking(_seconds(later.retry_in))
         except Misconfigured as away:
-            return TurnedAway(printable(away.reason))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - this is where every surprise becomes "unknown"
+            return TurnedAway(_text(away.reason))
+        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
+            raise  # the loop's own
+        except BaseException as error:  # noqa: BLE001 - this is where every surprise becomes "unknown"
             return Unknown(describe_error(error))
         return _recorded(handler, value, call) if call.op == DO else Ok(None, call.emitted)
 
@@ -125,13 +131,24 @@ def _recorded(handler: Handler, value: object, call: Call) -> Answered:
     """The result as JSON. What cannot be recorded is unknown: the action was done, and asking again gives the same."""
     try:
         return Ok(handler.result.dump_result(value, "result"), call.emitted)
-    except (InvalidInput, NotJson) as error:
-        return Unknown(
-            f"{handler.name} was called, but its result cannot be recorded: {printable(str(error))}", exhausted=True
-        )
+    except Exception as error:  # noqa: BLE001 - InvalidInput, NotJson, or what the type's own code raises
+        why = _text(error) if isinstance(error, SagaJourneyError) else describe_error(error)
+        return Unknown(f"{handler.name} was called, but its result cannot be recorded: {why}", exhausted=True)
 
 
 def describe_error(error: BaseException) -> str:
     """An error in one line that every store can keep."""
-    text = printable(str(error))
+    text = _text(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _text(said: object) -> str:
+    try:
+        return printable(str(said))
+    except Exception:  # noqa: BLE001 - its own __str__ may fail as well
+        return ""
+
+
+def _seconds(said: object) -> float:
+    """When to ask again; what is no time means the default."""
+    return float(said) if isinstance(said, int | float) and not math.isnan(said) else Working().retry_in

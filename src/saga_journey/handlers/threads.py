@@ -73,7 +73,7 @@ def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | Non
         return
     if error is None:
         future.set_result(result)
-    elif isinstance(error, StopIteration):  # a future cannot carry it
+    elif isinstance(error, StopIteration | KeyboardInterrupt):  # a future cannot carry the one, a loop not the other
         future.set_exception(RuntimeError(f"the handler raised {error!r}"))
     else:
         future.set_exception(error)

@@ -66,6 +66,8 @@ class Shape:
             return self._adapter.validate_json(text)
         except ValidationError as error:
             raise CannotDecode(f"{what} does not fit {self.name}: {_first_problem(error)}") from None
+        except Exception as error:
+            raise CannotDecode(f"{what} cannot be read as {self.name}: {error!r}") from error  # its own validator
 
 
 @lru_cache(maxsize=4096)

@@ -91,16 +91,14 @@ class StructuredJourneyOrchestrator:
         self, saga_id: str, user_id: str | None, step_result: StepResult, user_context: UserContext | None = None
     ) -> dict[str, Any]:
         """Says the outcome of a milestone that waits. Raises Rejected `not_waiting`, `not_waiting_yet` or `stale`."""
-        known = set(StepResult.__annotations__)
-        if strange := sorted(set(step_result) - known):
-            raise InvalidInput(f"step_result has {', '.join(strange)}: it has {', '.join(sorted(known))}")
+        _check(step_result)
         who: UserContext = {**(user_context or {})}
         if user_id is not None:
             who["user_id"] = user_id
         answer = await self._runs.run(saga_id, who).advance(
             step_result.get("milestone_id"),
             step_result.get("result"),
-            outcome=step_result.get("outcome", "ok"),
+            outcome=step_result["outcome"],
             reason=step_result.get("reason"),
             expected_attempt=step_result.get("expected_attempt"),
         )
@@ -116,13 +114,24 @@ class StructuredJourneyOrchestrator:
     async def definition_of(self, journey_id: str, user_context: UserContext | None = None) -> JourneyDefinition:
         """Raises UnknownJourney for an id that `design` never gave to this tenant."""
         number, _, digest = journey_id.removeprefix("jrn_").partition("_")
-        if not journey_id.startswith("jrn_") or not number.isdecimal() or not digest:
+        if not journey_id.startswith("jrn_") or not number.isdecimal() or len(number) > 18 or not digest:
             raise UnknownJourney(journey_id)
         tenant = await self._runs.store.tenant(tenant_of(user_context))
         definition = await self._runs.store.definition_for(tenant, int(number))
         if definition is None or not definition.hash.startswith(digest):
             raise UnknownJourney(journey_id)
         return definition
+
+
+def _check(step_result: object) -> None:
+    """A typing error is no success: every field must be known, and the outcome said."""
+    known = ", ".join(sorted(StepResult.__annotations__))
+    if not isinstance(step_result, Mapping):
+        raise InvalidInput(f"step_result is a {type(step_result).__name__}: it is an object with {known}")
+    if strange := sorted(str(name) for name in set(step_result) - set(StepResult.__annotations__)):
+        raise InvalidInput(f"step_result has {', '.join(strange)}: it has {known}")
+    if "outcome" not in step_result:
+        raise InvalidInput("step_result has no outcome: it is 'ok', 'refused' or 'unknown'")
 
 
 def _by_hand(

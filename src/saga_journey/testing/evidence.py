@@ -68,7 +68,7 @@ class Changed(NamedTuple):
 
 @dataclass
 class SagaEvidence:
-    """All that is known of one saga. `unreadable`: why its journal does not fold; then `turns` is empty."""
+    """All that is known of one saga. `unreadable`: why its journal does not fold to its end; `turns` are what did."""
 
     row: StoredRun
     tenant: str
@@ -91,6 +91,11 @@ class SagaEvidence:
     @property
     def saga_id(self) -> str:
         return self.row.saga
+
+    @property
+    def readable(self) -> bool:
+        """There is a journal, and it folds to its end: `state` can be asked for."""
+        return bool(self.turns) and self.unreadable is None
 
     @property
     def state(self) -> RunState:
@@ -208,10 +213,12 @@ class _Tables:
         )
 
     def _turns(self, row: StoredRun, definition: JourneyDefinition) -> tuple[list[JournalTurn], str | None]:
+        turns: list[JournalTurn] = []
         try:
-            return list(self._reader.turns(row.tenant, row.run, row.saga, definition)), None
+            turns.extend(self._reader.turns(row.tenant, row.run, row.saga, definition))  # what it got before it failed
         except Exception as error:  # noqa: BLE001 - whatever the fold stumbles over, the journal is not sound
-            return [], f"{type(error).__name__}: {error}"
+            return turns, f"after event {turns[-1].after.seq if turns else 0}: {type(error).__name__} {error}".strip()
+        return turns, None
 
     def homeless(self) -> list[str]:
         known = {(row.tenant, row.run) for row in self.runs}

@@ -72,9 +72,10 @@ class Participant:
         policy.setdefault("undo_name", f"undo_{self.name}")
         return milestone(self.do, undo=self.undo, **policy)
 
-    def external(self, timeout: float, *, pivot: bool = False) -> MilestoneOf[Any, Any]:
-        """A milestone that nobody is asked for: it waits for `advance`, and is undone by this participant."""
-        return external(self.name, undo=self.undo if self._undoable else None, timeout=timeout, pivot=pivot)
+    def external(self, timeout: float, *, asked: bool = False, pivot: bool = False) -> MilestoneOf[Any, Any]:
+        """A milestone that waits for `advance`, and is undone by this participant. `asked`: its action asks for it."""
+        undo, request = (self.undo if self._undoable else None), (self.do if asked else None)
+        return external(self.name, undo=undo, timeout=timeout, request=request, pivot=pivot)
 
     async def do(self, ctx: Context[Any]) -> dict[str, str]:
         """The action. Its result is the same however often it is asked for."""

@@ -87,12 +87,17 @@ def given(
     input: object = None,
     at: float = 0.0,
 ) -> Scenario:
-    """A run that was started, and to which this happened: each event its own turn, several in a list one turn."""
+    """A run that was started, and to which this happened: each event is a turn of its own, unless `turn` joins them."""
     definition = journey.definition if isinstance(journey, Journey) else journey
     scenario = Scenario(definition, {} if input is None else input)
-    for turn in turns:
-        scenario.happened(turn if isinstance(turn, Sequence) else [turn], at)
+    for past in turns:
+        scenario.happened(past if isinstance(past, Sequence) else [past], at)
     return scenario
+
+
+def turn(*events: Event) -> tuple[Event, ...]:
+    """Events of the past that were one commit: a failure and the decision that followed it."""
+    return events
 
 
 class Scenario:
@@ -101,28 +106,28 @@ class Scenario:
     def __init__(self, definition: JourneyDefinition, input: object) -> None:
         self.now = 0.0
         self.story = [f"given  {definition.name} version {definition.version}"]
-        turn = begin(definition, "saga_1", encode(input, "input"), None, self.now)
-        self.state: RunState = turn.state
-        self.events: Sequence[Event] = turn.events
+        begun = begin(definition, "saga_1", encode(input, "input"), None, self.now)
+        self.state: RunState = begun.state
+        self.events: Sequence[Event] = begun.events
         self.answers: Sequence[Answer | None] = ()
         self._tell()
 
     def happened(self, events: Sequence[Event], at: float) -> Scenario:
         """One turn of the past."""
-        self.now = max(self.now, at)
+        self.now = max(self.now, float(at))
         self.state, self.events, self.answers = evolve(self.state, events, self.now), events, ()
         self._tell()
         return self
 
     def when(self, *arrived: Command | Gave, at: float | None = None, calling: str | Sequence[str] = ()) -> Scenario:
         """These arrive, in one turn. `calling` are the milestones whose handler is being called at that moment."""
-        self.now = self.now if at is None else at
+        self.now = self.now if at is None else float(at)
         said = ", ".join(_arrival_line(one) for one in arrived)
         busy = [self.state.definition.index[name] for name in _listed(calling)]
         self.story.append(f"when   at {self.now:g}: {said}" + "".join(f", calling {name}" for name in _listed(calling)))
         commands = [self._report(one) if isinstance(one, Gave) else one for one in arrived]
-        turn = decide(self.state, commands, self.now, busy)
-        self.state, self.events, self.answers = turn.state, turn.events, turn.answers
+        decided = decide(self.state, commands, self.now, busy)
+        self.state, self.events, self.answers = decided.state, decided.events, decided.answers
         self._tell()
         return self
 

@@ -206,7 +206,7 @@ class EmbeddedEngine:
         try:
             outcome = await prepared
         except asyncio.CancelledError:
-            outcome = _cancelled(call)
+            outcome = _cancelled(call, closing=self._turns.stopping)
         if call.cancelled:
             asyncio.current_task().uncancel()  # type: ignore[union-attr]
         if not self._calls.end(run, call):
@@ -391,11 +391,14 @@ class EmbeddedEngine:
         ended.cancel()
 
 
-def _cancelled(call: Call) -> Unknown:
-    """A handler was cancelled: by its time limit, by itself (it awaited something cancelled), or with this worker."""
+def _cancelled(call: Call, *, closing: bool) -> Unknown:
+    """A handler was cancelled: by its time limit, by itself, or with this worker, which then records nothing."""
     task = asyncio.current_task()
-    if not call.cancelled and task is not None and task.cancelling():
+    assert task is not None
+    if closing and not call.cancelled and task.cancelling():
         raise asyncio.CancelledError
+    while not call.cancelled and task.cancelling():  # it cancelled its own task, which is its run's
+        task.uncancel()
     return Unknown("the handler was cancelled")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from saga_journey.core.canonical import encode
 from saga_journey.core.codec import event_fields, event_name
 from saga_journey.core.commands import Ok, Report
-from saga_journey.core.events import Event, MilestoneCompensated, MilestoneCompleted
+from saga_journey.core.events import Event, MilestoneCompensated, MilestoneCompleted, MilestoneWaiting
 from saga_journey.core.state import RunState
 from saga_journey.ports import OutboxRow
 
@@ -16,7 +16,7 @@ from saga_journey.ports import OutboxRow
 def outbox_rows(before: RunState, events: Sequence[Event], arrived: Sequence[object]) -> list[OutboxRow]:
     """A row for each event of a turn, and for each `ctx.emit` of an attempt that this turn records as ok."""
     rows = [_fact(before, before.seq + place, event) for place, event in enumerate(events, 1)]
-    if any(isinstance(e, MilestoneCompleted | MilestoneCompensated) for e in events):
+    if any(isinstance(e, MilestoneCompleted | MilestoneCompensated | MilestoneWaiting) for e in events):
         for report in arrived:
             if isinstance(report, Report) and isinstance(report.outcome, Ok):
                 rows += _emitted(before, report, report.outcome)

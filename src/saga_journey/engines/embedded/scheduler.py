@@ -171,14 +171,14 @@ class Scheduler:
         try:
             definition = await self._store.definition(claimed.record.definition)
             state = fold(definition, claimed)
+            run = OwnedRun(claimed.record.key, claimed.record.tenant, claimed.record.epoch, state, claimed.lost)
+            run.uncallable = self._uncallable(claimed, state)
+            run.inbox = [*_news(claimed, run)]
+            run.inbox += [sent(c) for c in claimed.commands if run.first_seen(c.command_id)]
         except Exception as error:
             log.exception("%s cannot be read", claimed.record.saga_id)
             await self._park_unread(claimed, "cannot_decode", f"its journal cannot be read: {error}")
             return
-        run = OwnedRun(claimed.record.key, claimed.record.tenant, claimed.record.epoch, state, claimed.lost)
-        run.uncallable = self._uncallable(claimed, state)
-        run.inbox = [*_news(claimed, run)]
-        run.inbox += [sent(c) for c in claimed.commands if run.first_seen(c.command_id)]
         self.owned[run.key] = run
         run.task = self._drive(run)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from saga_journey.core import events as ev
 from saga_journey.core.codec import encode_turn
 from saga_journey.core.commands import Advance, Answer, Command, Skip, StateFact
-from saga_journey.core.events import Event
+from saga_journey.core.events import DO, Event
 from saga_journey.core.machine import Turn, decide
 from saga_journey.core.state import FINAL, RunState, SagaStatus
 from saga_journey.core.timers import next_due
@@ -170,12 +170,21 @@ class Turns:
     def _misfit(self, state: RunState, sent: Sent) -> Answer | None:
         """A result given from outside that does not fit its milestone's type is refused before it is decided."""
         command = sent.command
-        if not isinstance(command, Advance | Skip | StateFact) or command.result is None:
+        if not isinstance(command, Advance | Skip | StateFact) or state.final is not None:
             return None
         open_ones = [state.definition.milestones[i].id for i in state.open] + [a.milestone for a in state.attention]
         name = command.milestone or next((m for m in open_ones if m), None)
-        problem = None if name is None else self._invoker.problem_with(state.definition, name, command.result)
-        return None if problem is None else Answer(False, "wrong_result", problem)
+        if name is None or (command.result is None and not (name in open_ones and _gives_a_result(state, command))):
+            return None
+        problem = self._invoker.problem_with(state.definition, name, command.result)
+        return None if problem is None else Answer(False, "wrong_result" if command.result else "needs_result", problem)
+
+
+def _gives_a_result(state: RunState, command: Command) -> bool:
+    """Others will read what this milestone gave: what stands in for it has to be said."""
+    if type(command) is Advance:
+        return command.outcome == "ok"
+    return type(command) is Skip and state.direction == DO
 
 
 UNREMARKABLE = frozenset({ev.MilestoneCompleted, ev.MilestoneCompensated, ev.AttemptEnded})

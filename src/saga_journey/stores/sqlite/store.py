@@ -14,6 +14,7 @@ from saga_journey.core.codec import decode_answer, decode_definition, encode_def
 from saga_journey.core.commands import Answer
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.state import SagaStatus
+from saga_journey.errors import Closed
 from saga_journey.ports import (
     CRASH_LOOP,
     Claimed,
@@ -66,6 +67,7 @@ class SqliteStore:
         self._locks = OwnerLocks(path)
         self._readers = None if path == ":memory:" else ThreadPoolExecutor(READERS, "saga-reader")
         self._reader = threading.local()
+        self._closed = False
         self._reader_connections: list[sqlite3.Connection] = []
         self._tenants: dict[str, int] = {}
         self._numbers: dict[tuple[int, str], int] = {}
@@ -111,6 +113,7 @@ class SqliteStore:
         return self._writer.listen(callback)
 
     async def close(self) -> None:
+        self._closed = True
         await self._writer.close()
         self._locks.drop_all()
         if self._readers is not None:
@@ -302,6 +305,8 @@ class SqliteStore:
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._readers is None:  # :memory: lives in one connection
             return await self._write(work)
+        if self._closed:
+            raise Closed("these journeys are closed: open them again")
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._with_reader, work)
 
     def _with_reader(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -65,7 +65,8 @@ class SqliteGroup:
         for place, new in starts:
             number = numbers.get(new.tenant) or self._next_number(db, new.tenant)
             if new.start_key is not None and (existing := self._take_key(db, new, number)):
-                results[place] = existing
+                of_this_batch = [run[2] for run in runs if run[:2] == existing.key]
+                results[place] = existing._replace(existing=existing.existing or of_this_batch[0])
                 continue
             numbers[new.tenant] = number + 1
             results[place] = Started(RunKey(new.tenant, number))

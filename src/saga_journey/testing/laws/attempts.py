@@ -121,7 +121,7 @@ def clocks_strike_in_time(s: SagaEvidence) -> Broken:
 
 def undone_once(s: SagaEvidence) -> Broken:
     """I9: an undo that is given up shows: the milestone's effect is not counted as undone."""
-    if not s.turns:
+    if not s.readable:
         return
     for spec, m in zip(s.definition.milestones, s.state.milestones, strict=True):
         ended = [f for f in s.facts_of(ev.MilestoneCompensated) if _name(f) == spec.id]

@@ -78,9 +78,10 @@ def participants_saw_the_reverse(s: SagaEvidence) -> Broken:
 
     By fence: a worker that lost its claim may repeat an old request late, and is turned away.
     """
-    if not s.turns:
-        return
-    order = {spec.id: m.order for spec, m in zip(s.definition.milestones, s.state.milestones, strict=True)}
+    order: dict[str, int] = {}
+    begun = [(i.milestone, i.fence) for i in s.intents if i.op == DO]
+    for milestone, fence in (*begun, *((e.milestone, e.fence) for e in s.entries(DO))):
+        order[milestone] = min(fence, order.get(milestone, fence))
     yield from _descends(order, sorted(s.entries(UNDO), key=lambda e: (e.fence, e.n)), "was asked to undo")
     yield from _descends(order, s.entries(UNDO, applied=True), "undid")
 
@@ -89,7 +90,7 @@ def _descends(order: dict[str, int], entries: list[Entry], what: str) -> Broken:
     seen: list[Entry] = []
     for entry in entries:
         if all(entry.milestone != e.milestone for e in seen):
-            if seen and order[entry.milestone] > order[seen[-1].milestone]:
+            if seen and order.get(entry.milestone, 0) > order.get(seen[-1].milestone, 0):
                 yield "I10", f"request {entry.n} {what} {entry.milestone}, though {seen[-1].milestone} came before it"
             seen.append(entry)
 

@@ -18,7 +18,7 @@ def intent_first(s: SagaEvidence) -> Broken:
     for entry in s.calls:
         if entry.visible is False:
             yield "I3", f"request {entry.n} ({entry}) arrived before its intent was written"
-        elif s.turns and (entry.key, entry.fence) not in fences:
+        elif s.readable and (entry.key, entry.fence) not in fences:
             yield "I3", f"request {entry.n} ({entry}) has no intent at event {entry.fence}"
 
 
@@ -57,7 +57,7 @@ def no_invented_success(s: SagaEvidence) -> Broken:
 
 def completed_means_all(s: SagaEvidence) -> Broken:
     """I6: every milestone that was neither skipped nor optional was done, and nothing was undone."""
-    if s.final is not SagaStatus.COMPLETED or not s.turns:
+    if s.final is not SagaStatus.COMPLETED or not s.readable:
         return
     said = {f.event.milestone for f in s.facts if isinstance(f.event, ev.FactStated)}
     said |= {f.event.milestone for f in s.facts if isinstance(f.event, ev.MilestoneCompleted) and f.event.who}

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from saga_journey.core import events as ev
 from saga_journey.core.codec import event_fields, event_name
-from saga_journey.core.events import DO
 from saga_journey.testing.evidence import SagaEvidence
 from saga_journey.testing.laws import Broken
 
@@ -50,12 +49,15 @@ def emitted_with_the_ok(s: SagaEvidence) -> Broken:
 
 def _ok_fences(s: SagaEvidence) -> Iterator[int]:
     """The fences of attempts whose ok is in the journal."""
-    for fact in s.facts_of(ev.MilestoneCompleted, ev.MilestoneCompensated):
-        assert isinstance(fact.event, ev.MilestoneCompleted | ev.MilestoneCompensated)
-        m = fact.before.milestones[s.definition.index[fact.event.milestone]]
-        op = DO if isinstance(fact.event, ev.MilestoneCompleted) else "undo"
-        calls = m.do if op == DO else m.undo
-        if calls is not None:
+    for fact in s.facts:
+        event = fact.event
+        if not isinstance(event, ev.MilestoneCompleted | ev.MilestoneCompensated | ev.MilestoneWaiting):
+            continue
+        index = s.definition.index[event.milestone]
+        m = fact.before.milestones[index]
+        said = isinstance(event, ev.MilestoneCompleted) and (event.who is not None or fact.before.waits_outside(index))
+        calls = m.undo if isinstance(event, ev.MilestoneCompensated) else m.do
+        if calls is not None and not said:  # somebody said so: no attempt ended with it
             yield calls.fence
 
 

@@ -14,7 +14,7 @@ REST = 60.0
 def has_a_way_on(s: SagaEvidence, everything: Evidence) -> Broken:
     """I15: an unfinished saga has a claim, a due or future timer, a wait, a pause or attention."""
     row = s.row
-    if not s.turns or s.final is not None:
+    if not s.readable or s.final is not None:
         return
     if row.owner is not None:
         if row.owner not in everything.owners:
@@ -40,7 +40,7 @@ def _waits_for_somebody(s: SagaEvidence) -> bool:
 
 def came_to_rest(s: SagaEvidence) -> Broken:
     """I15: some time after the last fault it is final, waiting, paused or in attention."""
-    if not s.turns:
+    if not s.readable:
         return
     if s.final is None and not _waits_for_somebody(s):
         yield "I15", f"it is still {s.row.status}, long after the last fault"
@@ -53,7 +53,7 @@ def came_to_rest(s: SagaEvidence) -> Broken:
 
 def failure_is_visible(s: SagaEvidence) -> Broken:
     """I20: an undo that was given up never ends as completed or compensated."""
-    if not s.turns or s.final not in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED):
+    if not s.readable or s.final not in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED):
         return
     for spec, m in zip(s.definition.milestones, s.state.milestones, strict=True):
         if m.undo_status in (UndoStatus.FAILED, UndoStatus.SKIPPED):
@@ -62,7 +62,7 @@ def failure_is_visible(s: SagaEvidence) -> Broken:
 
 def given_up_undo_waits_for_a_person(s: SagaEvidence) -> Broken:
     """I20: an undo that was given up shows as attention, unless others are still to be undone."""
-    if not s.turns or s.final is not None:
+    if not s.readable or s.final is not None:
         return
     state = s.state
     failed = [i for i, m in enumerate(state.milestones) if m.undo_status is UndoStatus.FAILED]

@@ -1,0 +1,97 @@
+"""docs/CLI.md is true: each of its examples is run, and says what the page shows."""
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.stage import Cli, Done, Worker
+
+PAGE = (Path(__file__).parents[2] / "docs" / "CLI.md").read_text("utf-8")
+EXAMPLES = re.findall(r"<!-- given: (.+?) -->\n```console\n(.+?)```", PAGE, re.DOTALL)
+
+Hire = Callable[..., Worker]
+
+
+def undone(cli: Cli, hire: Hire) -> None:
+    assert cli("watch", hire().start("order", ship="refuse")).code == 11
+
+
+def stuck(cli: Cli, hire: Hire) -> None:
+    assert cli("watch", hire().start("order", ship="refuse", refund_card=["refuse", "ok"])).code == 12
+
+
+def doubtful(cli: Cli, hire: Hire) -> None:
+    assert cli("watch", hire().start("sale", charge_card="fail")).code == 12
+
+
+def waiting(cli: Cli, hire: Hire) -> None:
+    saga = hire().start("approval")
+    assert until_waiting(cli, saga)
+
+
+def completed(cli: Cli, hire: Hire) -> None:
+    assert cli("watch", hire().start("order")).code == 0
+
+
+def orphaned(cli: Cli, hire: Hire) -> None:
+    worker = hire()
+    worker.start("order", ship="gate")
+    worker.until("called ship")
+    worker.kill()
+
+
+GIVEN: dict[str, Callable[[Cli, Hire], None]] = {
+    "nothing": lambda cli, hire: None,
+    "an order that was undone": undone,
+    "an undo that is stuck": stuck,
+    "a pivot in doubt": doubtful,
+    "a milestone that waits for an answer": waiting,
+    "an order that is completed": completed,
+    "an order whose worker is gone": orphaned,
+}
+
+
+def until_waiting(cli: Cli, saga: str) -> bool:
+    """Reads what `watch` tells until the saga waits for an answer."""
+    with cli.begin("watch", saga, "--json") as watch:
+        assert watch.stdout is not None
+        found = any('"waiting_for":"an answer' in line for line in watch.stdout)
+        watch.terminate()
+    return found
+
+
+def steps(example: str) -> list[tuple[list[str], int, list[str]]]:
+    """Each command of an example: its words, its exit code, the lines that the page shows of its output."""
+    found: list[tuple[list[str], int, list[str]]] = []
+    for line in example.splitlines():
+        if line.startswith("$ saga "):
+            command, _, comment = line.removeprefix("$ saga ").partition(" # exits ")
+            found.append((shlex.split(command), int(comment or 0), []))
+        else:
+            found[-1][2].append(line)
+    return found
+
+
+def shows(done: Done, line: str) -> bool:
+    pattern = ".*".join(re.escape(part) for part in line.rstrip().split("…"))
+    return any(re.fullmatch(pattern, said.rstrip()) for said in done.said.splitlines())
+
+
+@pytest.mark.parametrize(("given", "example"), EXAMPLES, ids=[f"{i}-{given}" for i, (given, _) in enumerate(EXAMPLES)])
+def test_example(given: str, example: str, cli: Cli, hire: Hire) -> None:
+    GIVEN[given](cli, hire)
+    for words, code, lines in steps(example):
+        done = cli(*words)
+        assert done.code == code, f"saga {shlex.join(words)}\n{done.said}"
+        missing = [line for line in lines if line.strip() and not shows(done, line)]
+        assert not missing, f"saga {shlex.join(words)} does not show {missing}\n{done.said}"
+
+
+def test_every_command_has_an_example(cli: Cli) -> None:
+    commands = re.findall(r"^  ([a-z][a-z-]*)  +[A-Z]", cli("--help").out, re.MULTILINE)
+    assert {"get", "retry", "doctor"} <= set(commands)
+    shown = {words[0] for _, example in EXAMPLES for words, _, _ in steps(example)}
+    assert set(commands) == shown
