@@ -27,6 +27,9 @@ from saga_journey.core.state import RunState, SagaStatus
 CRASH_LOOP = 5
 """A run that was claimed so often in a row without a commit is parked without being read (SEMANTICS 21)."""
 
+FRAGILE = 2
+"""A run whose open attempt was lost so often is claimed one at a time by each worker (SEMANTICS 21)."""
+
 
 class RunKey(NamedTuple):
     """How a store names a run inside: the number of its tenant, and its own number there."""
@@ -76,8 +79,8 @@ class ClaimedRun:
     """A run that this worker owns from now on, under a new epoch.
 
     `taken_over`: the last owner did not release it. `empty_claims`: how many claims in a row ended without a commit;
-    from CRASH_LOOP on `rows` is empty, and `next_seq` is the seq of the next event. `served`: this worker has all its
-    handlers.
+    from CRASH_LOOP on `rows` is empty, and `next_seq` is the seq of the next event. `lost`: how often a worker died in
+    its open attempt, as far as that was recorded. `served`: this worker has all its handlers.
     """
 
     record: RunRecord
@@ -88,6 +91,11 @@ class ClaimedRun:
     lost: int
     served: bool
     next_seq: int
+
+    @property
+    def fragile(self) -> bool:
+        """It may be what kills its workers: the one that died last is not counted yet."""
+        return self.lost + self.taken_over >= FRAGILE
 
 
 @dataclass(slots=True)

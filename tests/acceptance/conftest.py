@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.cluster import Cluster, cluster_at
 from saga_journey.testing.clock import ManualClock
+from tests.acceptance.cluster import Cluster, cluster_at
 from tests.acceptance.stage import Stage, violations
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import asdict
 
 from tests.acceptance.participant import Asked, Participant, Reply
@@ -31,9 +31,9 @@ async def answering(participant: Participant) -> AsyncIterator[int]:
         await server.wait_closed()
 
 
-async def _while_connected(asking: AsyncIterator[Reply] | object, reader: asyncio.StreamReader) -> Reply | None:
+async def _while_connected(asking: Coroutine[None, None, Reply], reader: asyncio.StreamReader) -> Reply | None:
     """The answer; None when whoever asked is gone before it is known."""
-    answer: asyncio.Task[Reply] = asyncio.ensure_future(asking)  # type: ignore[arg-type]
+    answer = asyncio.ensure_future(asking)
     gone = asyncio.ensure_future(reader.read())
     await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
     if answer.done():

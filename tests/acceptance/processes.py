@@ -87,7 +87,7 @@ class Program:
 
 @asynccontextmanager
 async def program(name: str, place: Path, **arguments: Any) -> AsyncIterator[Program]:
-    """A program of the folder `programs`, with these arguments as JSON; it has opened its journeys when this returns."""
+    """A program of the folder `programs`, these arguments given as JSON; when this returns, its journeys are open."""
     running = await spawned(name, place, **arguments)
     try:
         await running.line("open")
@@ -101,6 +101,13 @@ async def spawned(name: str, place: Path, **arguments: Any) -> Program:
     log = place / f"{name}-{len(list(place.glob(f'{name}-*.log')))}.log"
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", f"{PROGRAMS}.{name}", json.dumps(arguments), stdin=PIPE, stdout=PIPE, stderr=stderr, cwd=ROOT
+            sys.executable,
+            "-m",
+            f"{PROGRAMS}.{name}",
+            json.dumps(arguments),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=stderr,
+            cwd=ROOT,
         )
     return Program(process, log)

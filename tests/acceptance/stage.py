@@ -17,7 +17,6 @@ from tests.acceptance.participant import PATIENCE, Participant
 from tests.acceptance.sagas import step
 from tests.acceptance.story import Story
 
-
 MOMENT = 0.2
 """Longer than the engine takes to notice that the time of a call is up: it looks ten times a second."""
 

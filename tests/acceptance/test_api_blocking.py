@@ -115,18 +115,19 @@ def test_the_verbs(saga: Saga[Any], shop: Shop, url: str) -> None:
         plan = run.preview()
         assert [undo.milestone for undo in plan.undos] == ["reserve"]
         assert run.compensate("sent back", expected=plan.seq).code == "applied"
-        with pytest.raises(Rejected, match="stuck_undo|not_waiting|waits for"):
-            while not run.status().attention:
-                pass
-            run.advance("charge")
         assert isinstance(run.outcome(timeout=PATIENCE), Failed)
+        with pytest.raises(Rejected, match="not_waiting"):
+            run.advance("charge")
         assert run.retry().code == "applied"
-        assert run.resolve("written off").code in ("applied",) if run.outcome(timeout=PATIENCE) else None
+        assert isinstance(run.outcome(timeout=PATIENCE), Failed)
+        assert run.resolve("written off").code == "applied"
         assert run.outcome(timeout=PATIENCE) == Resolved("written off", left=("reserve",))
 
 
 def test_an_answer_from_outside(url: str) -> None:
-    saga = Saga("approved", version=1, milestones=[external("approval", undo=None, timeout=1000, result=str)])
+    saga: Saga[None] = Saga(
+        "approved", version=1, milestones=[external("approval", undo=None, timeout=1000, result=str)]
+    )
     with blocking.open_journeys(url, sagas=[saga]) as journeys:
         run = journeys.start(saga, None)
         assert run.advance("approval", "yes").code == "applied"

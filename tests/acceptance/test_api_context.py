@@ -14,12 +14,11 @@ import pytest
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
-from saga_journey import Compensated, Completed, Context, Failed, Refused, Saga, external, milestone
+from saga_journey import Compensated, Completed, Context, Refused, Saga, milestone
 from saga_journey.authoring import MilestoneOf
-from saga_journey.errors import AmbiguousResult, InvalidInput, NoResult, NotJson
+from saga_journey.errors import AmbiguousResult, InvalidInput, NoResult
 from tests.acceptance.sagas import AT_ONCE, ONCE
 from tests.acceptance.stage import Stage, ended
-from tests.acceptance.story import journal
 
 Any_ = Context[Any]
 
@@ -57,9 +56,7 @@ async def test_what_a_handler_knows_of_its_call(stage: Stage) -> None:
         milestone(pay, undo=None),
     )
     async with stage.moving(saga) as journeys:
-        run = await journeys.start(
-            saga, {"n": 1}, user_context={"tenant_id": "acme", "user_id": "ann"}
-        )
+        run = await journeys.start(saga, {"n": 1}, user_context={"tenant_id": "acme", "user_id": "ann"})
         await ended(run)
     now, name = stage.clock.now(), run.saga_id
     book_known = {
@@ -282,9 +279,7 @@ def echoing(seen: list[Any], declared: Any, *, plain_def: bool) -> tuple[Callabl
         (int, "seven", "the input of 'told' does not fit int: "),
     ],
 )
-async def test_an_input_that_does_not_fit_starts_nothing(
-    stage: Stage, declared: Any, value: Any, problem: str
-) -> None:
+async def test_an_input_that_does_not_fit_starts_nothing(stage: Stage, declared: Any, value: Any, problem: str) -> None:
     saga = of(milestone(echoing([], Any, plain_def=False)[0], undo=None), input=declared)
     async with stage.moving(saga) as journeys:
         with pytest.raises(InvalidInput, match=problem):

@@ -9,6 +9,7 @@ import pytest
 from saga_journey import Completed, Context, Curator, Refused, Rejected, Retry, Saga, external, milestone
 from saga_journey.core import events as ev
 from saga_journey.errors import DefinitionError, InvalidInput, KeyConflict, NotJson, UnknownJourney, UnknownSaga
+from saga_journey.orchestrators.structured import StepResult
 from tests.acceptance.sagas import AT_ONCE
 from tests.acceptance.stage import Stage, ended
 
@@ -71,7 +72,12 @@ async def test_design_execute_advance_ask(stage: Stage, curator: Curator, insigh
         assert (designed["journey_type"], designed["version"]) == ("report", 1)
         saga_id = await door.execute_saga_journey(designed["journey_id"], "ann", {"file": "a.csv"}, ANN)
         await waits_for(stage, saga_id)
-        said = {"milestone_id": "approval", "outcome": "ok", "result": {"by": "carl"}, "expected_attempt": 1}
+        said: StepResult = {
+            "milestone_id": "approval",
+            "outcome": "ok",
+            "result": {"by": "carl"},
+            "expected_attempt": 1,
+        }
         answer = await door.advance_saga_step(saga_id, designed["journey_id"], "carl", said, ANN)
         assert answer == {"saga_id": saga_id, "accepted": True, "code": "applied", "detail": ""}
         await ended(journeys.run(saga_id, ANN))
@@ -147,7 +153,13 @@ REQUEST: dict[str, Any] = {
             "timeout": 5.0,
             "within": 50.0,
         },
-        {"id": "seat-2", "action": "book", "optional": True, "undo_retry": {"attempts": 3, "most": 30.0}, "undo_timeout": 7.0},
+        {
+            "id": "seat-2",
+            "action": "book",
+            "optional": True,
+            "undo_retry": {"attempts": 3, "most": 30.0},
+            "undo_timeout": 7.0,
+        },
         {"id": "approval", "kind": "external", "action": "ask", "timeout": 600.0},
         {"id": "once", "action": "ask", "at_most_once": True},
         {"id": "pay", "pivot": True},
@@ -209,8 +221,10 @@ async def test_every_problem_of_a_request_at_once(stage: Stage, curator: Curator
             await journeys.saga.design_saga_journey("report", requirements, {"x": None})
     assert error.value.problems == (
         "compensation_handlers names 'x', which is no milestone",
-        "milestone 'a' has no undo: name its handler in compensation_handlers, or say None there when there is "
-        "nothing to undo",
+        (
+            "milestone 'a' has no undo: name its handler in compensation_handlers, "
+            "or say None there when there is nothing to undo"
+        ),
         "milestone 'a': action 'insights.analyze' is not registered (did you mean 'insights.analyse'?)",
         "milestone 'a': undo 'insights.revert' is not registered (did you mean 'insights.revert_analysis'?)",
         "milestone 'a': timeout is 0.0: it is a number of seconds above 0, and always finite",
@@ -227,10 +241,19 @@ async def test_every_problem_of_a_request_at_once(stage: Stage, curator: Curator
         ({"milestones": []}, "it has no milestones"),
         ({"milestones": "a, b"}, "milestones: Input should be a valid list"),
         ({"milestones": [7]}, "milestones[0]: Input should be a valid dictionary or instance of MilestoneRequest"),
-        ({"milestones": [{"action": "insights.publish", "undo": None, "retries": 3}]}, "milestones[0].retries is not a field (did you mean 'retry'?)"),
+        (
+            {"milestones": [{"action": "insights.publish", "undo": None, "retries": 3}]},
+            "milestones[0].retries is not a field (did you mean 'retry'?)",
+        ),
         ({"milestones": [{"undo": None}]}, "milestones[0].id: Field required"),
-        ({"milestones": [{"id": "a", "params": {"x": float("nan")}, "action": "insights.publish", "undo": None}]}, "milestone 'a': params.x: nan is not JSON"),
-        ({"milestones": [{"id": "a", "action": "insights.publish", "undo": None, "next_steps": ["b"]}]}, "milestone 'a' goes on to 'b', which does not exist"),
+        (
+            {"milestones": [{"id": "a", "params": {"x": float("nan")}, "action": "insights.publish", "undo": None}]},
+            "milestone 'a': params.x: nan is not JSON",
+        ),
+        (
+            {"milestones": [{"id": "a", "action": "insights.publish", "undo": None, "next_steps": ["b"]}]},
+            "milestone 'a' goes on to 'b', which does not exist",
+        ),
     ],
 )
 async def test_a_request_that_is_none(stage: Stage, curator: Curator, requirements: Any, problem: str) -> None:
@@ -244,7 +267,20 @@ async def test_a_request_that_is_none(stage: Stage, curator: Curator, requiremen
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     "journey_id",
-    ["", "report", "jrn_", "jrn_1", "jrn_1_", "jrn_1_000000000000", "jrn_99_abc", "jrn_x_abc", f"jrn_{10**30}_abc", "jrn_-1_a", "jrn_٣_a", "jrn_1_\ud800"],
+    [
+        "",
+        "report",
+        "jrn_",
+        "jrn_1",
+        "jrn_1_",
+        "jrn_1_000000000000",
+        "jrn_99_abc",
+        "jrn_x_abc",
+        f"jrn_{10**30}_abc",
+        "jrn_-1_a",
+        "jrn_٣_a",
+        "jrn_1_\ud800",
+    ],
     ids=ascii,
 )
 async def test_a_journey_that_was_never_designed(stage: Stage, curator: Curator, journey_id: Any) -> None:
@@ -282,7 +318,8 @@ async def test_a_step_result_that_is_none(stage: Stage, curator: Curator, step_r
 async def test_a_saga_is_advanced_only_as_the_journey_that_it_is(stage: Stage, curator: Curator) -> None:
     """Another journey's id, another tenant, an unknown saga: there is no such saga."""
     async with stage.moving(curator=curator) as journeys:
-        door, said = journeys.saga, {"outcome": "refused", "reason": "no"}
+        door = journeys.saga
+        said: StepResult = {"outcome": "refused", "reason": "no"}
         report = await door.design_saga_journey("report", REPORT, NO_UNDO, ANN)
         other = await door.design_saga_journey("other", REPORT, NO_UNDO, ANN)
         saga_id = await door.execute_saga_journey(report["journey_id"], "ann", {"file": "a"}, ANN)

@@ -18,7 +18,6 @@ from saga_journey import (
     Resolved,
     Retry,
     Run,
-    Saga,
     SagaStatus,
     Search,
     Structured,
@@ -27,9 +26,18 @@ from saga_journey import (
 from saga_journey.core import events as ev
 from saga_journey.core.commands import Answer
 from saga_journey.core.progress import CompensationPlan, HistoryEntry, PlannedUndo
-from saga_journey.errors import Closed, InvalidInput, KeyConflict, Overloaded, SagaJourneyError, StillRunning, UnknownSaga
+from saga_journey.core.state import Attention
+from saga_journey.errors import (
+    Closed,
+    InvalidInput,
+    KeyConflict,
+    Overloaded,
+    SagaJourneyError,
+    StillRunning,
+    UnknownSaga,
+)
 from tests.acceptance.participant import done, fail, hold, refuse
-from tests.acceptance.sagas import AT_ONCE, ONCE
+from tests.acceptance.sagas import ONCE
 from tests.acceptance.stage import Stage, ended
 from tests.acceptance.story import journal
 
@@ -115,10 +123,12 @@ async def test_the_door_closes_when_too_many_wait(stage: Stage) -> None:
     saga = stage.saga("reserve")
     stage.participant.will("reserve", hold())
     async with stage.moving(saga, concurrency=1, backlog=2) as journeys:
-        runs = [await journeys.start(saga, {}) for _ in range(3)]
+        runs = [await journeys.start(saga, {})]
+        call = await stage.participant.called("reserve")
+        runs += [await journeys.start(saga, {}) for _ in range(2)]
         with pytest.raises(Overloaded, match="2 sagas wait to be moved: try again in 1 s, or raise `backlog=`"):
             await journeys.start(saga, {})
-        (await stage.participant.called("reserve")).answer(done())
+        call.answer(done())
         for run in runs:
             assert isinstance(await ended(run), Completed)
         runs.append(await journeys.start(saga, {}))
@@ -139,7 +149,7 @@ async def test_after_the_end_of_the_block(stage: Stage) -> None:
         await waiting
     for ask in (run.status, run.cancel, run.outcome, run.history, lambda: journeys.start(saga, {}), journeys.search):
         with pytest.raises(Closed, match="these journeys are closed"):
-            await ask()  # type: ignore[operator]
+            await ask()
 
 
 # --- asking -------------------------------------------------------------------------------------------------------
@@ -223,9 +233,8 @@ async def test_outcome_waits_through_a_pause_and_tells_of_a_failure(stage: Stage
         assert not waiting.done()
         assert (await run.status()).status is SagaStatus.PAUSED
         await run.resume()
-        assert await waiting == Failed(
-            (("milestone_failed", "ship", "no lorry"),), ("retry", "skip", "cancel", "resolve")
-        )
+        attention = Attention("milestone_failed", "ship", "no lorry")
+        assert await waiting == Failed((attention,), ("retry", "skip", "cancel", "resolve"))
         await run.retry()
         assert isinstance(await ended(run), Completed)
 
@@ -234,8 +243,8 @@ async def test_outcome_waits_through_a_pause_and_tells_of_a_failure(stage: Stage
 async def test_preview_says_what_a_compensation_would_do(stage: Stage) -> None:
     """In which order, with what, what stays; and why it cannot be done at all."""
     stage.participant.will("gift", fail())
-    milestones = ["reserve", stage.step("gift", optional=True, retry=ONCE), stage.step("greet", undo=False)]
-    saga = stage.saga(*milestones)
+    gift = stage.step("gift", optional=True, retry=ONCE)
+    saga = stage.saga("reserve", gift, stage.step("greet", undo=False))
     final = stage.saga("book", stage.step("pay", pivot=True, undo=False), name="final")
     async with stage.moving(saga, final) as journeys:
         run, past = await journeys.start(saga, {}), await journeys.start(final, {})
@@ -382,7 +391,9 @@ async def test_retry_cuts_a_backoff_short(stage: Stage) -> None:
 @pytest.mark.anyio
 async def test_retry_with_an_edited_input(stage: Stage) -> None:
     """After a clean no past the pivot: another revision, another key; what is done keeps what it saw."""
-    saga = stage.saga(stage.step("pay", pivot=True, undo=False), stage.step("ship", undo=False), stage.step("tell", undo=False))
+    saga = stage.saga(
+        stage.step("pay", pivot=True, undo=False), stage.step("ship", undo=False), stage.step("tell", undo=False)
+    )
     stage.participant.will("ship", refuse("no such street"))
     async with stage.moving(saga) as journeys:
         run = await journeys.start(saga, {"street": "Mil Lane"})

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-
 from pydantic import BaseModel, model_validator
 
 from saga_journey import (
@@ -336,7 +335,7 @@ UNRECORDABLE: dict[str, tuple[Any, str]] = {
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", UNRECORDABLE)
 async def test_a_result_that_cannot_be_recorded(stage: Stage, kind: str) -> None:
-    """The action was done, and asking again would give the same: not repeated, undone with None, and the reason told."""
+    """The action was done, and asking again would give the same: undone with None at once, and the reason told."""
     value, problem = UNRECORDABLE[kind]
     calls: list[str] = []
 
@@ -428,7 +427,7 @@ async def test_a_type_whose_own_code_fails_when_it_reads(stage: Stage) -> None:
     async with stage.moving(saga) as journeys:
         run = await journeys.start(saga, None)
         await stage.story.happened(ev.MilestoneWaiting)
-        with pytest.raises(Rejected, match="wrong_result: .*no rate for so much"):
+        with pytest.raises(Rejected, match=r"wrong_result: .*no rate for so much"):
             await run.advance(result={"cents": 11})
         await run.advance(result={"cents": 9})
         assert isinstance(await ended(run), Completed)
@@ -466,7 +465,7 @@ class Broker:
 @pytest.mark.anyio
 @pytest.mark.parametrize("publishing", [True, False], ids=["with a publisher", "without one"])
 async def test_only_what_the_ok_attempt_emitted_is_written(stage: Stage, publishing: bool) -> None:
-    """Attempt 1 emits and fails, attempt 2 emits twice and is ok, the undo emits as well; a refused one leaves nothing."""
+    """Attempt 1 emits and fails, attempt 2 emits twice and is ok, the undo emits too; a refused one leaves nothing."""
 
     async def book(ctx: Context[Any]) -> str:
         ctx.emit("seat.asked", {"attempt": ctx.attempt})
@@ -482,14 +481,14 @@ async def test_only_what_the_ok_attempt_emitted_is_written(stage: Stage, publish
         ctx.emit("money.asked", {})
         raise Refused("no money")
 
-    saga = Saga(
-        "told", version=1, milestones=[milestone(book, undo=unbook, retry=AT_ONCE), milestone(pay, undo=None)]
-    )
+    saga = Saga("told", version=1, milestones=[milestone(book, undo=unbook, retry=AT_ONCE), milestone(pay, undo=None)])
     async with stage.moving(saga, publisher=Broker() if publishing else None) as journeys:
         await ended(await journeys.start(saga, None))
     emitted = [(2, 1, "seat.asked", '{"attempt":2}'), (2, 2, "seat.booked", '{"seat":7}')]
     told = outbox(stage)
-    assert [row for row in told if row[1] > 0] == ([*emitted, (5, 1, "seat.given_back", '{"seat":"7"}')] if publishing else [])
+    assert [row for row in told if row[1] > 0] == (
+        [*emitted, (5, 1, "seat.given_back", '{"seat":"7"}')] if publishing else []
+    )
     assert [(seq, kind) for seq, item, kind, _ in told if item == 0] == (EVENTS if publishing else [])
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from saga_journey import Compensated, Completed, Failed, Journeys, Rejected, Retry, Run, Saga
+from saga_journey import Compensated, Completed, Failed, Journeys, Rejected, Retry, Run
+from saga_journey.authoring import Journey
 from saga_journey.core import events as ev
 from saga_journey.core.codec import encode_command
 from saga_journey.core.commands import Answer, Cancel
@@ -21,7 +22,7 @@ PIVOT = 0.2
 SLOWLY = Retry(attempts=4, first=10, factor=1, most=10)
 
 
-def ordering(stage: Stage, *, undo: bool = False, retry: Retry = AT_ONCE) -> Saga[Any]:
+def ordering(stage: Stage, *, undo: bool = False, retry: Retry = AT_ONCE) -> Journey[Any]:
     """Each call waits until the test answers it; ship refuses the first time."""
     charge = stage.step("charge", pivot=True, undo=undo, timeout=PIVOT, retry=retry)
     for milestone in ("reserve", "charge"):
@@ -130,7 +131,12 @@ async def test_cancel_before_the_first_call(stage: Stage) -> None:
         run = await outside.start(saga, {})
         await stored_cancel(outside, run)
     told = await go_on(stage, saga, run)
-    assert told == ["saga_started", "attempt_withdrawn reserve do", "compensation_decided cancelled", "saga_compensated"]
+    assert told == [
+        "saga_started",
+        "attempt_withdrawn reserve do",
+        "compensation_decided cancelled",
+        "saga_compensated",
+    ]
     assert stage.participant.ledger() == []
 
 
@@ -160,13 +166,13 @@ async def test_cancel_between_the_pivot_and_ship(stage: Stage) -> None:
         (await stage.participant.called("ship")).answer(done())
         assert isinstance(await ended(journeys.run(run.saga_id)), Completed)
         assert await answer_of(journeys, run) == Answer(False, "past_pivot", PAST_PIVOT)
-    assert stage.participant.ledger() == SHIPPED[:2] + ["do ship #1: applied"]
+    assert stage.participant.ledger() == [*SHIPPED[:2], "do ship #1: applied"]
 
 
 PAST_PIVOT = "the pivot 'charge' has happened: this saga can only go forward"
 
 
-async def left_after(stage: Stage, saga: Saga[Any], *milestones: str) -> Run:
+async def left_after(stage: Stage, saga: Journey[Any], *milestones: str) -> Run:
     """The worker closes during the last of these calls; a cancel is stored; nobody is there."""
     async with stage.moving(saga) as journeys:
         run = await journeys.start(saga, {})
@@ -195,7 +201,7 @@ async def answer_of(journeys: Journeys, run: Run) -> Answer | None:
     return await journeys.store.answer_to(record.key, "cancel")
 
 
-async def go_on(stage: Stage, saga: Saga[Any], run: Run) -> list[str]:
+async def go_on(stage: Stage, saga: Journey[Any], run: Run) -> list[str]:
     """A worker opens, finds the cancel, and takes the saga to its end."""
     async with stage.moving(saga) as journeys:
         run = journeys.run(run.saga_id)
@@ -304,7 +310,7 @@ ENDINGS = {
 @pytest.mark.anyio
 @pytest.mark.parametrize("verb", ENDINGS)
 async def test_a_pivot_in_doubt_without_an_undo_asks_a_person(stage: Stage, verb: str) -> None:
-    """Cancelled during the call; every attempt ends unknown: nothing else is called until a person has said what is so."""
+    """Cancelled during the call; every attempt ends unknown: nothing else is called until a person has said what is."""
     saga = ordering(stage)
     stage.participant.will("charge", fail(), fail(), fail(effect=verb == "it_happened"))
     async with stage.moving(saga) as journeys:

@@ -39,7 +39,7 @@ async def test_the_day_after(cluster: Cluster) -> None:
         before = await rows(line, run)
         async with cluster.worker("release 2") as worker:
             await previewed(cluster, run.saga_id)
-            with pytest.raises(Rejected, match="conflict: .* has moved on since that preview"):
+            with pytest.raises(Rejected, match=r"conflict: .* has moved on since that preview"):
                 await run.compensate("the guest never came", expected=stale.seq, who="bob")
             plan = await run.preview()
             cluster.participant.will("invoice", hold(), op="undo")
@@ -164,7 +164,7 @@ async def rows(line: Journeys, run: Run, count: int | None = None) -> list[str]:
 
 @pytest.mark.anyio
 async def test_the_day_after_with_a_class_that_reads_nothing(cluster: Cluster) -> None:
-    """Nothing is called with what it cannot read: the saga waits, and goes on by itself once the class reads it again."""
+    """Nothing is called with what it cannot read: the saga waits, and goes on by itself once the class reads it."""
     async with cluster.outside() as line:
         run, _ = await the_stay(cluster, line)
         async with cluster.worker("release 3") as worker:

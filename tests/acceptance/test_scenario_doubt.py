@@ -22,7 +22,7 @@ DOUBTED = [
 
 @pytest.mark.anyio
 async def test_a_no_after_a_doubt_is_no_clean_no(stage: Stage) -> None:
-    """Attempt 1 has its effect and times out, attempt 2 is refused: the charge is undone, with None, before the rest."""
+    """Attempt 1 has its effect and times out, attempt 2 is refused: the charge is undone with None before the rest."""
     saga = stage.saga("reserve", stage.step("charge", timeout=10, retry=AT_ONCE), "ship")
     stage.participant.will("charge", hold(effect=True), refuse("card declined"))
     async with stage.moving(saga) as journeys:
@@ -42,7 +42,9 @@ async def test_a_no_after_a_doubt_is_no_clean_no(stage: Stage) -> None:
         'undo reserve #1 with {"of": "reserve"}: undone',
     ]
     assert stage.participant.standing() == []
-    assert stage.participant.keys(run.saga_id) == keys(run.saga_id, "reserve do", "charge do", "charge undo", "reserve undo")
+    assert stage.participant.keys(run.saga_id) == keys(
+        run.saga_id, "reserve do", "charge do", "charge undo", "reserve undo"
+    )
 
 
 @pytest.mark.anyio

@@ -135,7 +135,7 @@ async def test_a_cancel_in_mid_call_that_then_runs_late(stage: Stage, bank: Bank
 
 @pytest.mark.anyio
 async def test_nobody_waits_for_ever(stage: Stage, bank: Bank, caplog: pytest.LogCaptureFixture) -> None:
-    """The limit: after `linger` seconds the undo is called beside the thread, with a warning; what it says is dropped."""
+    """The limit: after `linger` seconds the undo is called beside the thread, with a warning; its answer is dropped."""
     saga = charging(bank)
     async with stage.moving(saga, linger=5) as journeys:
         run = await journeys.start(saga, {"cents": 1999})

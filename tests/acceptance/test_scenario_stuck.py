@@ -91,7 +91,7 @@ async def test_retried_then_undone_by_hand(cluster: Cluster) -> None:
 
 @pytest.mark.anyio
 async def test_skipped(cluster: Cluster) -> None:
-    """Left as it is: the others are undone, and the saga says what still stands instead of calling itself compensated."""
+    """Left as it is: the others are undone, and the saga says what still stands; it is not called compensated."""
     await stuck(cluster)
     cluster.participant.will("m2", hold(), op="undo")
     await said_to_nobody(cluster, "skip", cmd.Skip("m3", who="ann", reason="not worth it"))
@@ -140,7 +140,7 @@ Verb = Callable[[Run, str], Awaitable[cmd.Answer]]
 
 
 async def killed_in_the_call_that_follows(cluster: Cluster, milestone: str, command_id: str, verb: Verb) -> None:
-    """A worker hears the verb and calls; it is killed then, before the next event. Said again, the verb does nothing."""
+    """A worker hears the verb and calls; it is killed before the next event. Said again, the verb does nothing."""
     async with cluster.worker("stuck") as worker, cluster.outside() as journeys:
         await cluster.participant.called(milestone, "undo")
         run = await cluster.run(journeys)

@@ -42,7 +42,7 @@ async def started(journeys: Journeys, cluster: Cluster, app: str, count: int, na
 
 @pytest.mark.anyio
 async def test_the_command_line_pauses_resumes_and_cancels_beside_two_applications(cluster: Cluster) -> None:
-    """Six sagas of each are caught in mid-call; every one is paused there and resumed later, every other is cancelled."""
+    """Six sagas of each are caught in mid-call; each is paused there and resumed later, every other is cancelled."""
     async with cluster.worker("checkout"), cluster.worker("travel"), cluster.outside("checkout", "travel") as line:
         cluster.participant.will("charge", *[hold()] * 6)
         cluster.participant.will("hotel", *[hold()] * 6)
@@ -57,12 +57,12 @@ async def test_the_command_line_pauses_resumes_and_cancels_beside_two_applicatio
         outcomes = await asyncio.gather(*map(ended, (*shops, *trips)))
         told = [await journal(run) for run in (*shops, *trips)]
     assert [type(outcome) for outcome in outcomes] == [Compensated, Completed] * 3 + [Completed] * 6
-    assert told == [LIFTED_BY_THE_CANCEL, [*CHECKED_OUT[:2], "paused who=ann", CHECKED_OUT[2], *RESUMED]] * 3 + [
-        PAUSED_AT_THE_END
-    ] * 6
-    assert sorted(cluster.participant.standing()) == sorted(
-        ["reserve", "charge", "ship"] * 3 + ["flight", "hotel"] * 6
+    assert (
+        told
+        == [LIFTED_BY_THE_CANCEL, [*CHECKED_OUT[:2], "paused who=ann", CHECKED_OUT[2], *RESUMED]] * 3
+        + [PAUSED_AT_THE_END] * 6
     )
+    assert sorted(cluster.participant.standing()) == sorted(["reserve", "charge", "ship"] * 3 + ["flight", "hotel"] * 6)
 
 
 PAUSED_AT_THE_END = [
@@ -110,7 +110,7 @@ async def cancelled_or_resumed(number: int, run: Run) -> str:
 
 @pytest.mark.anyio
 async def test_only_the_sagas_whose_handler_is_gone_wait_and_they_go_on_alone(cluster: Cluster) -> None:
-    """B is released with a renamed handler: three trips of before are parked, no checkout ever; the next release ends it."""
+    """B is released with a renamed handler: three trips are parked, no checkout ever; the next release ends it."""
     async with cluster.worker("checkout") as shop, cluster.outside("checkout", "travel") as line:
         trips = await on_their_way(cluster, line)
         cluster.participant.will("charge", *[hold()] * 3)

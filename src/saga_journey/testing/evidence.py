@@ -99,8 +99,13 @@ class SagaEvidence:
 
     @property
     def state(self) -> RunState:
-        """The newest state, by folding."""
+        """The newest state, by folding. Only of a readable one."""
         return self.turns[-1].after
+
+    @property
+    def last(self) -> RunState:
+        """The same, as far as its journal can be read."""
+        return self.turns[-1].after if self.turns else RunState(self.definition, self.saga_id)
 
     @property
     def final(self) -> SagaStatus | None:

@@ -152,8 +152,7 @@ class EmbeddedEngine:
             self._scheduler.owned[run.key] = run
             run.task = self._spawn(run)
         elif self._working:
-            self._scheduler.waiting += 1
-            self._scheduler.nudge()
+            self._scheduler.wait_for_place(run.key)
 
     # --- moving a run ---
 

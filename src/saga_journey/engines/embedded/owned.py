@@ -29,6 +29,7 @@ class OwnedRun:
     """
 
     __slots__ = (
+        "alone",
         "calling",
         "committing",
         "deadline_at",
@@ -54,7 +55,8 @@ class OwnedRun:
         self.saga_id = state.saga_id
         self.epoch = epoch
         self.state = state
-        self.lost = lost
+        self.lost = lost  # as its index row says
+        self.alone = False  # it may be a poison: no other such run is claimed beside it
         self.next = next_call(state)  # the milestone to be called next, if any
         self.inbox: list[Arrival] = []
         self.seen: set[str] | None = None  # command ids that are in hand already

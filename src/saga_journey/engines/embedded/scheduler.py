@@ -62,7 +62,7 @@ class Scheduler:
         self._drive = drive
         self.owned: dict[RunKey, OwnedRun] = {}
         self.reserved = 0  # places promised to starts whose commit is under way
-        self.waiting = 0  # runs started here that found no place
+        self._waiting: set[RunKey] = set()  # runs started here that found no place
         self._behind = False  # the last claim took all it asked for: there may be more
         self.owner: int | None = None
         self._served: dict[int, bool] = {}
@@ -104,14 +104,20 @@ class Scheduler:
 
     def take_place(self) -> bool:
         """Promises a place to a run that is being started; False: it has to wait. Raises Overloaded at the door."""
-        if self.waiting >= self._settings.backlog:
-            raise Overloaded(self.waiting, LOOK_EVERY)
-        free = self.room > 0 and self.waiting == 0
+        if len(self._waiting) >= self._settings.backlog:
+            raise Overloaded(len(self._waiting), LOOK_EVERY)
+        free = self.room > 0 and not self._waiting
         self.reserved += free
         return free
 
     def give_place_back(self, place: bool) -> None:
         self.reserved -= place
+
+    def wait_for_place(self, key: RunKey) -> None:
+        """A run that was started without a place is claimed when there is one, here or by another worker."""
+        if key not in self.owned:  # a claim under way may have been faster than the answer to its start
+            self._waiting.add(key)
+            self.nudge()
 
     # --- claiming ---
 
@@ -144,7 +150,7 @@ class Scheduler:
                 asked,
                 [n for n, served in self._served.items() if served],
                 self._settings.handler_grace,
-                fragile=not any(run.lost >= 2 for run in self.owned.values()),
+                fragile=not any(run.alone for run in self.owned.values()),
             )
         finally:
             self.reserved -= asked
@@ -152,8 +158,10 @@ class Scheduler:
 
     async def _adopt_all(self, claimed: Claimed, asked: int) -> None:
         self._behind = len(claimed.runs) == asked
-        self.waiting = max(0, self.waiting - asked) if self._behind else 0
+        if not self._behind:
+            self._waiting.clear()  # what was not claimed now is owned by other workers
         for run in claimed.runs:
+            self._waiting.discard(run.record.key)
             await self._adopt(run)
         if self._behind and self.room > 0:
             self.nudge()
@@ -172,6 +180,7 @@ class Scheduler:
             definition = await self._store.definition(claimed.record.definition)
             state = fold(definition, claimed)
             run = OwnedRun(claimed.record.key, claimed.record.tenant, claimed.record.epoch, state, claimed.lost)
+            run.alone = claimed.fragile
             run.uncallable = self._uncallable(claimed, state)
             run.inbox = [*_news(claimed, run)]
             run.inbox += [sent(c) for c in claimed.commands if run.first_seen(c.command_id)]
@@ -254,7 +263,7 @@ class Scheduler:
         self.owned.pop(run.key, None)
         if write.row is not None and write.row.due_at is not None and write.row.due_at < NEVER:
             self._wake_at(write.row.due_at)
-        if self.waiting or self._behind or run.lost >= 2:  # fragile ones come one at a time: now the next
+        if self._waiting or self._behind or run.alone:  # fragile ones come one at a time: now the next
             self.nudge()
 
 

@@ -133,7 +133,7 @@ class Turns:
         `rest`: nobody should claim it again for so many seconds.
         """
         state, now = run.state, self._clock.now()
-        row = self._released(run, state)
+        row = self._released(state)
         if row.due_at is not None:
             row.due_at = max(row.due_at, now + rest)
         write = TurnWrite(run.key, run.epoch, state.seq + 1, now, None, row)
@@ -152,20 +152,18 @@ class Turns:
         index = run.next = next_call(after)
         ready = index is not None and not self.stopping and after.calls(index).not_before <= now + HOLD
         if not ready and not run.calling:  # a claim is never released under a call
-            run.lost += _losses(events)
-            return self._released(run, after)
-        if len(events) == 1 and type(events[0]) in UNREMARKABLE:
+            return self._released(after)
+        if len(events) == 1 and type(events[0]) in UNREMARKABLE and not run.lost:
             return None
-        lost = _losses(events)
-        run.lost += lost
-        if not lost and before.status is after.status:
+        lost, run.lost = run.lost, lost_attempts(after)
+        if lost == run.lost and before.status is after.status:
             return None
         return RowChange(after.status, self.owner, now, run.lost, needs=False)
 
-    def _released(self, run: OwnedRun, after: RunState) -> RowChange:
+    def _released(self, after: RunState) -> RowChange:
         needs = bool(after.attention) and any(a.kind in PARKED_FOR_CODE for a in after.attention)
-        due = next_due(after)
-        return RowChange(after.status, None, NEVER if due is None and after.final is None else due, run.lost, needs)
+        due = NEVER if (due_at := next_due(after)) is None and after.final is None else due_at
+        return RowChange(after.status, None, due, lost_attempts(after), needs)
 
     def _misfit(self, state: RunState, sent: Sent) -> Answer | None:
         """A result given from outside that does not fit its milestone's type is refused before it is decided."""
@@ -191,8 +189,9 @@ UNREMARKABLE = frozenset({ev.MilestoneCompleted, ev.MilestoneCompensated, ev.Att
 """Alone in a turn, these change nothing that the index row says."""
 
 
-def _losses(events: Sequence[Event]) -> int:
-    return sum(type(e) is ev.AttemptLost for e in events)
+def lost_attempts(state: RunState) -> int:
+    """How often a worker died while it called what is open now: what went well since then is no reason for care."""
+    return max([state.calls(index).lost for index in state.open], default=0)
 
 
 NO_ANSWERS: list[tuple[str, Answer]] = []

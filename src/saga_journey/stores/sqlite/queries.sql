@@ -54,13 +54,13 @@ update command set answer = ?4, answered_at = ?5 where tenant = ?1 and run = ?2 
 -- name: due_unowned
 -- Runs that nobody owns and that need a worker now, of definitions this worker serves.
 select tenant, run from run
-where owner is null and due_at <= ?1 and (lost < 2) = ?4 and definition in (select value from json_each(?2))
+where owner is null and due_at <= ?1 and (lost < ?5) = ?4 and definition in (select value from json_each(?2))
 order by due_at limit ?3;
 
 -- name: due_orphaned
 -- Runs whose owner is dead.
 select tenant, run from run
-where owner in (select value from json_each(?1)) and due_at is not null and (lost < 2) = ?4
+where owner in (select value from json_each(?1)) and due_at is not null and (lost < ?5) = ?4
   and definition in (select value from json_each(?2))
 limit ?3;
 

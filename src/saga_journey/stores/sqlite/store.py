@@ -17,6 +17,7 @@ from saga_journey.core.state import SagaStatus
 from saga_journey.errors import Closed
 from saga_journey.ports import (
     CRASH_LOOP,
+    FRAGILE,
     Claimed,
     ClaimedRun,
     JournalRow,
@@ -200,11 +201,11 @@ class SqliteStore:
         if all(is_dead and self._locks.is_free(o) for o, is_dead in others.items()):
             grace = 0.0  # nobody is left; one that stands still and holds its lock may come back
         keys: list[RunKey] = []
-        for name, first in (("due_orphaned", dead), ("due_unowned", now)):
+        for name, first, fragile_from in (("due_orphaned", dead, FRAGILE - 1), ("due_unowned", now, FRAGILE)):
             for sturdy, most in ((1, room), (0, 1 if fragile and room else 0)):
                 take = min(most, room - len(keys))
                 if take > 0:
-                    found = _keys(db.execute(_sql[name], (first, served, take, sturdy)))
+                    found = _keys(db.execute(_sql[name], (first, served, take, sturdy, fragile_from)))
                     keys += found
                     fragile = fragile and (sturdy == 1 or not found)
         if len(keys) < room:

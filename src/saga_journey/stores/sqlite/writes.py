@@ -61,7 +61,9 @@ class SqliteGroup:
 
     def _start_all(self, db: sqlite3.Connection, starts: list[tuple[int, NewRun]], results: list[Any]) -> None:
         numbers: dict[int, int] = {}
-        runs, turns, outbox = [], [], []
+        runs: list[tuple[Any, ...]] = []
+        turns: list[tuple[Any, ...]] = []
+        outbox: list[tuple[Any, ...]] = []
         for place, new in starts:
             number = numbers.get(new.tenant) or self._next_number(db, new.tenant)
             if new.start_key is not None and (existing := self._take_key(db, new, number)):

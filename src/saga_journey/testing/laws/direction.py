@@ -78,10 +78,9 @@ def participants_saw_the_reverse(s: SagaEvidence) -> Broken:
 
     By fence: a worker that lost its claim may repeat an old request late, and is turned away.
     """
-    order: dict[str, int] = {}
-    begun = [(i.milestone, i.fence) for i in s.intents if i.op == DO]
-    for milestone, fence in (*begun, *((e.milestone, e.fence) for e in s.entries(DO))):
-        order[milestone] = min(fence, order.get(milestone, fence))
+    order = {spec.id: m.order for spec, m in zip(s.definition.milestones, s.last.milestones, strict=True) if m.order}
+    for entry in s.entries(DO):
+        order.setdefault(entry.milestone, entry.fence)  # called, and the journal does not know
     yield from _descends(order, sorted(s.entries(UNDO), key=lambda e: (e.fence, e.n)), "was asked to undo")
     yield from _descends(order, s.entries(UNDO, applied=True), "undid")
 
