@@ -28,6 +28,7 @@ from display import Display, Result, show
 from kills import Kills
 from processes import all_participants, orchestrator, tail
 from progress import Watch
+from saga_journey.testing.checker import check
 from shop import read_orders
 from trouble import foretold
 
@@ -101,11 +102,12 @@ def demonstrate(directory: Path, given: Settings, console: Console) -> int:
         verdicts=verdicts,
         balances=list(balances(evidence)),
         violations=violations(evidence),
+        broken_promises=[str(broken) for broken in check(directory / "journeys.db")],
         problems=[*problem, *kills.missing()],
         seconds=seconds,
     )
     show(console, result)
-    return 1 if result.problems or result.violations else 0
+    return 1 if result.problems or result.violations or result.broken_promises else 0
 
 
 def see_to_the_end(directory: Path, urls: dict[str, str], watch: Watch, kills: Kills, display: Display) -> list[str]:

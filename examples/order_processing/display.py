@@ -35,6 +35,7 @@ class Result:
     verdicts: Counter[str]
     balances: Sequence[Balance]
     violations: Sequence[str]
+    broken_promises: Sequence[str]
     problems: Sequence[str]
     seconds: float
 
@@ -87,11 +88,13 @@ def show(console: Console, result: Result) -> None:
     """The tables at the end, and the problems and violations by name."""
     console.print(_outcomes(result))
     console.print(_books(result.balances))
-    for sentence in (*result.problems, *result.violations[:NAMED]):
+    found = [*result.violations, *result.broken_promises]
+    for sentence in (*result.problems, *found[:NAMED]):
         console.print(f"[red]✗[/red] {escape(sentence)}", highlight=False)
-    if len(result.violations) > NAMED:
-        console.print(f"… and {len(result.violations) - NAMED} more: audit.py names them all, with --dir or --keep")
-    console.print(f"violations: {len(result.violations)}")
+    if len(found) > NAMED:
+        console.print(f"… and {len(found) - NAMED} more: audit.py names those of the books, with --dir or --keep")
+    books, journal = len(result.violations), len(result.broken_promises)
+    console.print(f"violations: {len(found)} ({books} in the participants' books, {journal} in the journal)")
 
 
 def _outcomes(result: Result) -> Table:

@@ -210,6 +210,8 @@ class EmbeddedEngine:
             asyncio.current_task().uncancel()  # type: ignore[union-attr]
         if not self._calls.end(run, call):
             return False
+        if run.alone:
+            self._scheduler.suspects_no_longer(run)
         if call.over_time or self._observers:
             outcome = self._seen(run, call, outcome)
         run.calling = ()

@@ -258,12 +258,17 @@ class Scheduler:
         self._timer_at = when
         self._timer = self._clock.call_at(when, self.nudge)
 
+    def suspects_no_longer(self, run: OwnedRun) -> None:
+        """A call of it came back, so it does not kill its worker: the next such run may be claimed."""
+        run.alone = False
+        self.nudge()
+
     def released(self, run: OwnedRun, write: TurnWrite) -> None:
         """The run is not owned here any more; its place is free."""
         self.owned.pop(run.key, None)
         if write.row is not None and write.row.due_at is not None and write.row.due_at < NEVER:
             self._wake_at(write.row.due_at)
-        if self._waiting or self._behind or run.alone:  # fragile ones come one at a time: now the next
+        if self._waiting or self._behind or run.alone:
             self.nudge()
 
 
