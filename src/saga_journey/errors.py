@@ -40,7 +40,7 @@ class DefinitionError(SagaJourneyError):
 
     def __init__(self, name: str, problems: Sequence[str]) -> None:
         self.name = name
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         super().__init__("\n".join([f"journey {name!r} has {count}:", *(f"  - {p}" for p in self.problems)]))
 
@@ -66,7 +66,9 @@ class KeyConflict(SagaJourneyError):
     """The idempotency key belongs to a saga that was started with another input; nothing was started."""
 
     def __init__(self, journey: str, key: str, saga_id: str) -> None:
-        self.journey, self.key, self.saga_id = journey, key, saga_id
+        self.journey: str = journey
+        self.key: str = key
+        self.saga_id: str = saga_id
         super().__init__(
             f"key {key!r} of journey {journey!r} belongs to {saga_id}, which was started with another input: "
             "use another key, or start with the same input to get that saga"
@@ -114,7 +116,8 @@ class Overloaded(SagaJourneyError):
     """Too many sagas are waiting to be moved; nothing was started. Try again after `retry_in` seconds."""
 
     def __init__(self, waiting: int, retry_in: float) -> None:
-        self.waiting, self.retry_in = waiting, retry_in
+        self.waiting: int = waiting
+        self.retry_in: float = retry_in
         super().__init__(f"{waiting} sagas wait to be moved: try again in {retry_in:g} s, or raise `backlog=`")
 
 

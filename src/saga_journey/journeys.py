@@ -21,9 +21,9 @@ class Journeys:
     def __init__(self, runs: Runs, opened: frozenset[str]) -> None:
         self._runs = runs
         self._opened = opened
-        self.saga = SagaJourneyOrchestrator(runs)
+        self.saga: SagaJourneyOrchestrator = SagaJourneyOrchestrator(runs)
         """The second door: sagas designed from plain data."""
-        self.structured = StructuredJourneyOrchestrator(runs)
+        self.structured: StructuredJourneyOrchestrator = StructuredJourneyOrchestrator(runs)
 
     @property
     def store(self) -> Store:

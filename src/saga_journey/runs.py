@@ -120,7 +120,7 @@ class Run:
         self._runs = runs
         self._who = who
         self._key = key
-        self.saga_id = saga_id
+        self.saga_id: str = saga_id
 
     def __repr__(self) -> str:
         return f"Run({self.saga_id!r})"

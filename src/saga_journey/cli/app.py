@@ -18,21 +18,24 @@ from saga_journey.cli.screen import Screen
 
 LOOK, ACT, OPERATE = "Look", "Act on a saga", "The database and this program"
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=Sagas,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-database = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The schema of the database: migrate, status.")
+database: typer.Typer = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="The schema of the database: migrate, status."
+)
 
 
 def main() -> None:
     """The command line of this process."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
     words = sys.argv[1:]
     if any("\ud800" <= c <= "\udfff" for word in words for c in word):
         Screen(Given()).complain(Problem(USAGE, "not_utf8", "the command line is not UTF-8 text"))
@@ -97,15 +100,15 @@ def _log(*, verbose: bool) -> None:
     log.addHandler(logging.StreamHandler() if verbose else logging.NullHandler())
 
 
-for asks in (look.demo, look.ls, look.get, look.watch, look.history):
-    app.command(rich_help_panel=LOOK)(asks)
-for acts in (
+for _asks in (look.demo, look.ls, look.get, look.watch, look.history):
+    app.command(rich_help_panel=LOOK)(_asks)
+for _acts in (
     *(act.retry, act.skip, act.cancel, act.compensate, act.pause, act.resume, act.advance),
     *(act.mark_undone, act.it_happened, act.it_did_not_happen, act.resolve),
 ):
-    app.command(rich_help_panel=ACT)(acts)
-for operates in (operate.migrate, operate.status):
-    database.command()(operates)
-for operates in (operate.doctor, operate.version):
-    app.command(rich_help_panel=OPERATE)(operates)
+    app.command(rich_help_panel=ACT)(_acts)
+for _operates in (operate.migrate, operate.status):
+    database.command()(_operates)
+for _operates in (operate.doctor, operate.version):
+    app.command(rich_help_panel=OPERATE)(_operates)
 app.add_typer(database, name="db", rich_help_panel=OPERATE)

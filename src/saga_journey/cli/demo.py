@@ -66,7 +66,7 @@ async def _called(ctx: Context[Order], refusal: str) -> None:
         raise Refused(refusal)
 
 
-order = Saga(
+order: Saga[Order] = Saga(
     "order",
     version=1,
     input=Order,

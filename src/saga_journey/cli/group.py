@@ -48,10 +48,11 @@ def _panel(command: Any) -> str:
 
 def _usage(ctx: Any, error: Exception) -> Problem | None:
     """A command line that does not parse: typer says it itself, except to a program."""
-    if not hasattr(error, "format_message"):
+    told = getattr(error, "format_message", None)
+    if told is None:
         return None
     if isinstance(ctx.obj, Given) and ctx.obj.json:
-        return Problem(USAGE, "usage", error.format_message())
+        return Problem(USAGE, "usage", told())
     raise error
 
 

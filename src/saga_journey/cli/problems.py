@@ -31,7 +31,10 @@ class Problem(Exception):
     """What the command line says and ends with. `code` is stable, `hint` is what to do."""
 
     def __init__(self, exit_code: int, code: str, message: str, hint: str | None = None) -> None:
-        self.exit_code, self.code, self.message, self.hint = exit_code, code, message, hint
+        self.exit_code: int = exit_code
+        self.code: str = code
+        self.message: str = message
+        self.hint: str | None = hint
         super().__init__(message)
 
     def plain(self) -> dict[str, Any]:

@@ -43,10 +43,10 @@ class Screen:
 
     def __init__(self, given: Given) -> None:
         self.given = given
-        self.terminal = terminal = _is_terminal(sys.stdout)
-        self.colors = terminal and given.color and not given.json
-        self.moves = terminal and given.live and not given.json
-        self.asks = given.live and _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+        self.terminal: bool = _is_terminal(sys.stdout)
+        self.colors: bool = self.terminal and given.color and not given.json
+        self.moves: bool = self.terminal and given.live and not given.json
+        self.asks: bool = given.live and _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
         self._console: Console | None = None
 
     @property

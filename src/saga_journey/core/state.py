@@ -61,12 +61,12 @@ class Calls:
     __slots__ = ("answered", "error", "fence", "lost", "not_before", "number", "since")
 
     def __init__(self, fence: int, at: float) -> None:
-        self.number = 1  # of the current attempt
-        self.answered = 0  # attempts that were called and came back, one way or the other
-        self.lost = 0  # attempts whose worker died
-        self.not_before = at
-        self.since = at  # when the first intent was recorded
-        self.fence = fence  # seq of the event that opened the current attempt
+        self.number: int = 1  # of the current attempt
+        self.answered: int = 0  # attempts that were called and came back, one way or the other
+        self.lost: int = 0  # attempts whose worker died
+        self.not_before: float = at
+        self.since: float = at  # when the first intent was recorded
+        self.fence: int = fence  # seq of the event that opened the current attempt
         self.error: str | None = None
 
     def copy(self) -> Calls:
@@ -95,15 +95,15 @@ class MilestoneState:
     __slots__ = ("asking", "do", "doubt", "order", "result", "revision", "status", "undo", "undo_status")
 
     def __init__(self) -> None:
-        self.status = PENDING
-        self.doubt = False
-        self.order = 0
-        self.revision = 1
+        self.status: MilestoneStatus = PENDING
+        self.doubt: bool = False
+        self.order: int = 0
+        self.revision: int = 1
         self.result: Json | None = None
-        self.asking = False  # waiting on a participant that said "working", not on the outside
+        self.asking: bool = False  # waiting on a participant that said "working", not on the outside
         self.do: Calls | None = None
         self.undo: Calls | None = None
-        self.undo_status = UndoStatus.NONE
+        self.undo_status: UndoStatus = UndoStatus.NONE
 
     def copy(self) -> MilestoneState:
         other = MilestoneState.__new__(MilestoneState)
@@ -150,19 +150,19 @@ class RunState:
     )
 
     def __init__(self, definition: JourneyDefinition, saga_id: str) -> None:
-        self.definition = definition
-        self.saga_id = saga_id
-        self.seq = 0  # of the last event
-        self.at = 0.0  # time of the last event
-        self.started_at = 0.0
+        self.definition: JourneyDefinition = definition
+        self.saga_id: str = saga_id
+        self.seq: int = 0  # of the last event
+        self.at: float = 0.0  # time of the last event
+        self.started_at: float = 0.0
         self.direction: Op = DO
         self.final: SagaStatus | None = None
         self.paused_at: float | None = None
-        self.shift = 0.0  # seconds spent paused: waits and the deadline move by them
+        self.shift: float = 0.0  # seconds spent paused: waits and the deadline move by them
         self.attention: tuple[Attention, ...] = ()
         self.because: Because | None = None
         self.stop: Because | None = None  # asked for while the pivot was held
-        self.deadline_missed = False
+        self.deadline_missed: bool = False
         self.inputs: tuple[Json, ...] = ()  # by revision, the first is revision 1
         self.user: str | None = None
         self.reason: str | None = None  # of a resolved run

@@ -32,8 +32,8 @@ class Shape:
     __slots__ = ("_adapter", "_exact", "is_plain", "name")
 
     def __init__(self, declared: Any) -> None:
-        self.name = getattr(declared, "__name__", str(declared))
-        self.is_plain = _is_plain(declared)
+        self.name: str = getattr(declared, "__name__", str(declared))
+        self.is_plain: bool = _is_plain(declared)
         self._exact = _exact_type(declared)  # a value of exactly this type needs no further check
         self._adapter = None if declared in (Any, object, UNDECLARED) else _adapter(declared)
 

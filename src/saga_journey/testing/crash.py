@@ -65,7 +65,7 @@ class CrashingStore(WrappedStore):
     def __init__(self, inner: Store, boundaries: Boundaries) -> None:
         super().__init__(inner)
         self._boundaries = boundaries
-        self.writing = 0  # how many writes are under way
+        self.writing: int = 0  # how many writes are under way
 
     async def around_write(self, name: str, write: Callable[[], Awaitable[T]]) -> T:
         self._boundaries.cross(f"before-{name}")

@@ -104,8 +104,8 @@ class Scenario:
     """One run and its story. `state` is where it stands; `when` and `then` return the scenario, to go on."""
 
     def __init__(self, definition: JourneyDefinition, input: object) -> None:
-        self.now = 0.0
-        self.story = [f"given  {definition.name} version {definition.version}"]
+        self.now: float = 0.0
+        self.story: list[str] = [f"given  {definition.name} version {definition.version}"]
         begun = begin(definition, "saga_1", encode(input, "input"), None, self.now)
         self.state: RunState = begun.state
         self.events: Sequence[Event] = begun.events

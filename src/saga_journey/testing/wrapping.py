@@ -138,7 +138,7 @@ class WatchedStore(WrappedStore):
 
     def __init__(self, inner: Store) -> None:
         super().__init__(inner)
-        self.under_way = 0
+        self.under_way: int = 0
         self._ended: asyncio.Future[None] | None = None
 
     async def around_write(self, name: str, write: Callable[[], Awaitable[T]]) -> T:

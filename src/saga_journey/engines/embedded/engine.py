@@ -39,7 +39,7 @@ from saga_journey.ports import (
     TurnWrite,
 )
 
-log = logging.getLogger("saga_journey.engine")
+log: logging.Logger = logging.getLogger("saga_journey.engine")
 
 ASK_AGAIN = 5.0
 """How often a waiting caller looks into the store although nobody has written (seconds)."""

@@ -50,20 +50,20 @@ class OwnedRun:
     )
 
     def __init__(self, key: RunKey, tenant: str, epoch: int, state: RunState, lost: int = 0) -> None:
-        self.key = key
-        self.tenant = tenant
-        self.saga_id = state.saga_id
-        self.epoch = epoch
-        self.state = state
-        self.lost = lost  # as its index row says
-        self.alone = False  # it may be a poison: no other such run is claimed beside it
-        self.next = next_call(state)  # the milestone to be called next, if any
+        self.key: RunKey = key
+        self.tenant: str = tenant
+        self.saga_id: str = state.saga_id
+        self.epoch: int = epoch
+        self.state: RunState = state
+        self.lost: int = lost  # as its index row says
+        self.alone: bool = False  # it may be a poison: no other such run is claimed beside it
+        self.next: int | None = next_call(state)  # the milestone to be called next, if any
         self.inbox: list[Arrival] = []
         self.seen: set[str] | None = None  # command ids that are in hand already
         self.calling: tuple[int, ...] = ()
         self.deadline_at: float | None = None  # the run's deadline, while a call is under way
-        self.committing = False
-        self.gone = False
+        self.committing: bool = False
+        self.gone: bool = False
         self.settled: asyncio.Future[None] | None = None
         self.sleeper: asyncio.Future[None] | None = None
         self.task: asyncio.Task[None] | None = None

@@ -36,7 +36,7 @@ from saga_journey.ports import (
     TurnWrite,
 )
 
-log = logging.getLogger("saga_journey.engine")
+log: logging.Logger = logging.getLogger("saga_journey.engine")
 
 LOOK_EVERY = 1.0
 """How often a worker with room looks for runs of dead workers (seconds)."""
@@ -61,7 +61,7 @@ class Scheduler:
         self._settings = settings
         self._drive = drive
         self.owned: dict[RunKey, OwnedRun] = {}
-        self.reserved = 0  # places promised to starts whose commit is under way
+        self.reserved: int = 0  # places promised to starts whose commit is under way
         self._waiting: set[RunKey] = set()  # runs started here that found no place
         self._behind = False  # the last claim took all it asked for: there may be more
         self.owner: int | None = None

@@ -23,7 +23,7 @@ from saga_journey.engines.embedded.outgoing import outbox_rows
 from saga_journey.engines.embedded.owned import Arrival, OwnedRun, Sent
 from saga_journey.ports import Clock, Fenced, Invoker, RowChange, Store, TurnWrite
 
-log = logging.getLogger("saga_journey.engine")
+log: logging.Logger = logging.getLogger("saga_journey.engine")
 
 NEVER = 1e18
 """A due time for "not by the clock alone": it keeps the run in the index of open runs."""

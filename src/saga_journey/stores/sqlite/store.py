@@ -89,7 +89,7 @@ class SqliteStore:
     def _prepare(self) -> None:
         db = self._writer.transactions.connection
         migrate(db, MIGRATIONS)
-        self.now = anchored(db, _sql)
+        self.now: Callable[[], float] = anchored(db, _sql)
 
     # --- the port: writing ---
 

@@ -38,14 +38,14 @@ class Transactions:
 
     def __init__(self, path: str, group: Group) -> None:
         self.path = path
-        self.lock = threading.Lock()
-        self.connection = connect(path)
-        self.commits = 0  # that moved runs
-        self.seconds = 1.0  # how long a batch takes, smoothed: not known to be fast until it was measured
+        self.lock: threading.Lock = threading.Lock()
+        self.connection: sqlite3.Connection = connect(path)
+        self.commits: int = 0  # that moved runs
+        self.seconds: float = 1.0  # how long a batch takes, smoothed: not known to be fast until it was measured
         self._group = group
         self._patience = BUSY_MS
         self._version = self._first_version = self._data_version()
-        self.fenced = False
+        self.fenced: bool = False
 
     def write(self, writes: Sequence[Any], *, wait: bool = True) -> list[Any]:
         """One result for each write, an exception where that one failed. Everything else is durable.

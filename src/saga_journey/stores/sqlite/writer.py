@@ -25,7 +25,7 @@ from saga_journey.ports import TurnWrite
 from saga_journey.stores.sqlite.connection import LATER, error_name, explain
 from saga_journey.stores.sqlite.transactions import Group, Transactions
 
-log = logging.getLogger("saga_journey.store")
+log: logging.Logger = logging.getLogger("saga_journey.store")
 
 BATCH_AT_MOST = 512
 LOOK_EVERY = 0.1
@@ -53,8 +53,8 @@ class Writer:
 
     def __init__(self, path: str, group: Group) -> None:
         self.path = path
-        self.full = False
-        self.transactions = Transactions(path, group)
+        self.full: bool = False
+        self.transactions: Transactions = Transactions(path, group)
         self._queue: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
         self._pending: list[Waiting] = []
         self._scheduled = self._in_flight = self._closed = False

@@ -17,7 +17,7 @@ class Work:
     __slots__ = ("run",)
 
     def __init__(self, run: Callable[[sqlite3.Connection], Any]) -> None:
-        self.run = run
+        self.run: Callable[[sqlite3.Connection], Any] = run
 
 
 class SqliteGroup:

@@ -61,7 +61,7 @@ def budgets_are_kept(s: SagaEvidence) -> Broken:
                     yield "I16", f"{op} {spec.id}: {calls.answered} attempts were answered, {retry.attempts} allowed"
                 if calls is not None and calls.lost > max(retry.lost, 1):
                     yield "I16", f"{op} {spec.id}: {calls.lost} attempts were lost, {retry.lost} allowed"
-    received = Counter((e.milestone, e.op) for e in s.calls)
+    received: Counter[tuple[str, Op]] = Counter((e.milestone, e.op) for e in s.calls)
     for (milestone, op), count in received.items():
         spec = s.spec(milestone)
         most = _requests_at_most(s, milestone, op, spec.retry if op == DO else spec.undo_retry)
