@@ -41,10 +41,11 @@ types: ## check the types with mypy
 	@$(BIN)/python scripts/check.py types
 
 .PHONY: pyright
-pyright: ## check the types, and that the public names have them all, with basedpyright (a big download)
+pyright: ## check the types with basedpyright: sources, public names, wrong usage (a big download)
 	@$(SETUP) dev pyright
 	@PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright
 	@PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --ignoreexternal --verifytypes saga_journey
+	@$(BIN)/python -m tests.typing.pyright_check
 
 .PHONY: bench
 bench: ## measure the speed beside a peer

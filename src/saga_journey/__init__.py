@@ -5,7 +5,7 @@
 See `saga_journey.authoring` for what you write, `saga_journey.outcomes` for how a saga ends.
 """
 
-from saga_journey.authoring import Saga, Structured, external, milestone
+from saga_journey.authoring import Saga, Structured, child, external, milestone, parallel, timer, to
 from saga_journey.bootstrap import open_journeys
 from saga_journey.config import Settings
 from saga_journey.core.definition import Retry
@@ -43,7 +43,11 @@ __all__ = [
     "Structured",
     "UserContext",
     "Working",
+    "child",
     "external",
     "milestone",
     "open_journeys",
+    "parallel",
+    "timer",
+    "to",
 ]

@@ -12,13 +12,16 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
 from saga_journey import bootstrap
 from saga_journey.authoring import Journey
 from saga_journey.errors import Closed
 from saga_journey.journeys import Journeys as AsyncJourneys
+from saga_journey.orchestrators.mvp import MVPJourneyOrchestrator as AsyncMVPJourneyOrchestrator
 from saga_journey.orchestrators.saga import SagaJourneyOrchestrator as AsyncSagaJourneyOrchestrator
+from saga_journey.orchestrators.session import SessionJourneyOrchestrator as AsyncSessionJourneyOrchestrator
 from saga_journey.ports import Observer, RunRecord, Search
 from saga_journey.runs import Run as AsyncRun
 from saga_journey.runs import UserContext
@@ -33,7 +36,7 @@ class _Loop:
     """An event loop in a daemon thread; `run` waits for a coroutine there."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="saga-loop", daemon=True)
         self._thread.start()
 
@@ -75,21 +78,22 @@ def _waits(
 class Run(_Blocking[AsyncRun]):
     """As `saga_journey.Run`; each method waits for its answer."""
 
-    status = _waits(AsyncRun.status)
-    history = _waits(AsyncRun.history)
-    preview = _waits(AsyncRun.preview)
-    outcome = _waits(AsyncRun.outcome)
-    advance = _waits(AsyncRun.advance)
-    cancel = _waits(AsyncRun.cancel)
-    compensate = _waits(AsyncRun.compensate)
-    pause = _waits(AsyncRun.pause)
-    resume = _waits(AsyncRun.resume)
-    retry = _waits(AsyncRun.retry)
-    skip = _waits(AsyncRun.skip)
-    mark_undone = _waits(AsyncRun.mark_undone)
-    it_happened = _waits(AsyncRun.it_happened)
-    it_did_not_happen = _waits(AsyncRun.it_did_not_happen)
-    resolve = _waits(AsyncRun.resolve)
+    # `Final`: only then must every type checker infer the type that `_waits` gives them.
+    status: Final = _waits(AsyncRun.status)
+    history: Final = _waits(AsyncRun.history)
+    preview: Final = _waits(AsyncRun.preview)
+    outcome: Final = _waits(AsyncRun.outcome)
+    advance: Final = _waits(AsyncRun.advance)
+    cancel: Final = _waits(AsyncRun.cancel)
+    compensate: Final = _waits(AsyncRun.compensate)
+    pause: Final = _waits(AsyncRun.pause)
+    resume: Final = _waits(AsyncRun.resume)
+    retry: Final = _waits(AsyncRun.retry)
+    skip: Final = _waits(AsyncRun.skip)
+    mark_undone: Final = _waits(AsyncRun.mark_undone)
+    it_happened: Final = _waits(AsyncRun.it_happened)
+    it_did_not_happen: Final = _waits(AsyncRun.it_did_not_happen)
+    resolve: Final = _waits(AsyncRun.resolve)
 
     @property
     def saga_id(self) -> str:
@@ -99,12 +103,42 @@ class Run(_Blocking[AsyncRun]):
 class SagaJourneyOrchestrator(_Blocking[AsyncSagaJourneyOrchestrator]):
     """As the asynchronous one; each operation waits for its answer."""
 
-    design_saga_journey = _waits(AsyncSagaJourneyOrchestrator.design_saga_journey)
-    execute_saga_journey = _waits(AsyncSagaJourneyOrchestrator.execute_saga_journey)
-    advance_saga_step = _waits(AsyncSagaJourneyOrchestrator.advance_saga_step)
-    get_saga_status = _waits(AsyncSagaJourneyOrchestrator.get_saga_status)
-    get_saga_execution_history = _waits(AsyncSagaJourneyOrchestrator.get_saga_execution_history)
-    compensate_saga = _waits(AsyncSagaJourneyOrchestrator.compensate_saga)
+    design_saga_journey: Final = _waits(AsyncSagaJourneyOrchestrator.design_saga_journey)
+    execute_saga_journey: Final = _waits(AsyncSagaJourneyOrchestrator.execute_saga_journey)
+    advance_saga_step: Final = _waits(AsyncSagaJourneyOrchestrator.advance_saga_step)
+    get_saga_status: Final = _waits(AsyncSagaJourneyOrchestrator.get_saga_status)
+    get_saga_execution_history: Final = _waits(AsyncSagaJourneyOrchestrator.get_saga_execution_history)
+    compensate_saga: Final = _waits(AsyncSagaJourneyOrchestrator.compensate_saga)
+
+
+class SessionJourneyOrchestrator(_Blocking[AsyncSessionJourneyOrchestrator]):
+    """As the asynchronous one; each operation waits for its answer."""
+
+    start_session: Final = _waits(AsyncSessionJourneyOrchestrator.start_session)
+    start: Final = _waits(AsyncSessionJourneyOrchestrator.start)
+    get_session_state: Final = _waits(AsyncSessionJourneyOrchestrator.get_session_state)
+    end_session: Final = _waits(AsyncSessionJourneyOrchestrator.end_session)
+    get_session_progress: Final = _waits(AsyncSessionJourneyOrchestrator.get_session_progress)
+    get_available_areas: Final = _waits(AsyncSessionJourneyOrchestrator.get_available_areas)
+    navigate_to_area: Final = _waits(AsyncSessionJourneyOrchestrator.navigate_to_area)
+    get_area_state: Final = _waits(AsyncSessionJourneyOrchestrator.get_area_state)
+    update_area_state: Final = _waits(AsyncSessionJourneyOrchestrator.update_area_state)
+    get_available_actions: Final = _waits(AsyncSessionJourneyOrchestrator.get_available_actions)
+    check_area_completion: Final = _waits(AsyncSessionJourneyOrchestrator.check_area_completion)
+    start_journey_in_area: Final = _waits(AsyncSessionJourneyOrchestrator.start_journey_in_area)
+
+
+class MVPJourneyOrchestrator(_Blocking[AsyncMVPJourneyOrchestrator]):
+    """As the asynchronous one; each operation waits for its answer."""
+
+    start_mvp_journey: Final = _waits(AsyncMVPJourneyOrchestrator.start_mvp_journey)
+    navigate_to_pillar: Final = _waits(AsyncMVPJourneyOrchestrator.navigate_to_pillar)
+    get_pillar_state: Final = _waits(AsyncMVPJourneyOrchestrator.get_pillar_state)
+    update_pillar_progress: Final = _waits(AsyncMVPJourneyOrchestrator.update_pillar_progress)
+    get_mvp_progress: Final = _waits(AsyncMVPJourneyOrchestrator.get_mvp_progress)
+    get_recommended_next_pillar: Final = _waits(AsyncMVPJourneyOrchestrator.get_recommended_next_pillar)
+    check_mvp_completion: Final = _waits(AsyncMVPJourneyOrchestrator.check_mvp_completion)
+    end_mvp_journey: Final = _waits(AsyncMVPJourneyOrchestrator.end_mvp_journey)
 
 
 class Journeys(_Blocking[AsyncJourneys]):
@@ -113,6 +147,14 @@ class Journeys(_Blocking[AsyncJourneys]):
     @property
     def saga(self) -> SagaJourneyOrchestrator:
         return SagaJourneyOrchestrator(self._behind.saga, self._loop)
+
+    @property
+    def session(self) -> SessionJourneyOrchestrator:
+        return SessionJourneyOrchestrator(self._behind.session, self._loop)
+
+    @property
+    def mvp(self) -> MVPJourneyOrchestrator:
+        return MVPJourneyOrchestrator(self._behind.mvp, self._loop)
 
     def start(
         self, journey: Journey[I], input: I, *, key: str | None = None, user_context: UserContext | None = None
@@ -133,7 +175,18 @@ class Journeys(_Blocking[AsyncJourneys]):
         self._loop.loop.call_soon_threadsafe(self._behind.observe, observer)
 
 
-@contextlib.contextmanager
+def _takes_what(
+    opens: Callable[P, AbstractAsyncContextManager[AsyncJourneys]],
+) -> Callable[[Callable[..., Iterator[Journeys]]], Callable[P, AbstractContextManager[Journeys]]]:
+    """The function under it as a context manager with the arguments of `opens`, known to type checkers too."""
+
+    def takes(function: Callable[..., Iterator[Journeys]]) -> Callable[P, AbstractContextManager[Journeys]]:
+        return contextlib.contextmanager(function)
+
+    return takes
+
+
+@_takes_what(bootstrap.open_journeys)
 def open_journeys(store: str, **options: Any) -> Iterator[Journeys]:
     """As `saga_journey.open_journeys`, with the same options."""
     loop = _Loop()
@@ -148,9 +201,9 @@ def open_journeys(store: str, **options: Any) -> Iterator[Journeys]:
         loop.close()
 
 
-async def _enter(opened: contextlib.AbstractAsyncContextManager[AsyncJourneys]) -> AsyncJourneys:
+async def _enter(opened: AbstractAsyncContextManager[AsyncJourneys]) -> AsyncJourneys:
     return await opened.__aenter__()
 
 
-async def _leave(opened: contextlib.AbstractAsyncContextManager[AsyncJourneys]) -> None:
+async def _leave(opened: AbstractAsyncContextManager[AsyncJourneys]) -> None:
     await opened.__aexit__(None, None, None)

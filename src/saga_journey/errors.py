@@ -8,6 +8,8 @@ SagaJourneyError
 ├── KeyConflict                the same idempotency key with another body
 ├── UnknownSaga                no such saga for this tenant
 ├── UnknownJourney             no such journey was designed for this tenant
+├── UnknownSession             no such session for this tenant
+├── UnknownArea                a session has no such area; `.known` are those it has
 ├── Rejected                   a command was answered "no"; `.code` says why, nothing changed
 ├── StillRunning               `outcome(timeout=…)` gave up waiting; the saga goes on
 ├── NoResult                   `ctx.result(x)`: x has no result
@@ -89,6 +91,23 @@ class UnknownJourney(SagaJourneyError):
     def __init__(self, journey_id: str) -> None:
         self.journey_id = journey_id
         super().__init__(f"no journey {journey_id!r} here: design it first, and keep the journey_id that it gives")
+
+
+class UnknownSession(SagaJourneyError):
+    """No session of this tenant has this id. Another tenant's session does not exist for you."""
+
+    def __init__(self, session_id: object) -> None:
+        self.session_id = session_id
+        super().__init__(f"no session {session_id!r} here: keep the session_id that starting it gave, and its tenant")
+
+
+class UnknownArea(SagaJourneyError):
+    """The session has no area (the four-pillar journey: no pillar) of that name."""
+
+    def __init__(self, area: object, known: Sequence[str], word: str = "area", hint: str = "") -> None:
+        self.area = area
+        self.known: tuple[str, ...] = tuple(known)
+        super().__init__(f"no {word} {area!r} here{hint}: there is {', '.join(self.known)}")
 
 
 class Rejected(SagaJourneyError):

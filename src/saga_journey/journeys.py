@@ -7,7 +7,9 @@ from typing import TypeVar
 from saga_journey.authoring import Journey
 from saga_journey.errors import SagaJourneyError
 from saga_journey.handlers.curator import Curator
+from saga_journey.orchestrators.mvp import MVPJourneyOrchestrator
 from saga_journey.orchestrators.saga import SagaJourneyOrchestrator
+from saga_journey.orchestrators.session import SessionJourneyOrchestrator
 from saga_journey.orchestrators.structured import StructuredJourneyOrchestrator
 from saga_journey.ports import Observer, RunRecord, Search, Store
 from saga_journey.runs import Run, Runs, UserContext
@@ -24,6 +26,10 @@ class Journeys:
         self.saga: SagaJourneyOrchestrator = SagaJourneyOrchestrator(runs)
         """The second door: sagas designed from plain data."""
         self.structured: StructuredJourneyOrchestrator = StructuredJourneyOrchestrator(runs)
+        self.session: SessionJourneyOrchestrator = SessionJourneyOrchestrator(runs)
+        """Free navigation: areas in any order."""
+        self.mvp: MVPJourneyOrchestrator = MVPJourneyOrchestrator(runs)
+        """The four-pillar journey."""
 
     @property
     def store(self) -> Store:
@@ -46,7 +52,8 @@ class Journeys:
             raise SagaJourneyError(
                 f"{journey.name!r} was not opened here: open_journeys(…, sagas=[{journey.name}]) registers its handlers"
             )
-        return await self._runs.start(journey.definition, input, key=key, who=user_context)
+        children = [child.definition for child in journey.family()]
+        return await self._runs.start(journey.definition, input, key=key, who=user_context, children=children)
 
     def run(self, saga_id: str, user_context: UserContext | None = None) -> Run:
         """A handle on a saga that was started earlier, here or elsewhere."""

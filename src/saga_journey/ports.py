@@ -22,6 +22,8 @@ from saga_journey.core.commands import Answer, Answered, External, Uncallable
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.events import Event, Op
 from saga_journey.core.machine import Turn
+from saga_journey.core.session import SESSION_PREFIX
+from saga_journey.core.session_definition import SessionDefinition
 from saga_journey.core.state import RunState, SagaStatus
 
 CRASH_LOOP = 5
@@ -72,6 +74,11 @@ class RunRecord:
     started_at: float
     updated_at: float
     due_at: float | None
+
+    @property
+    def is_session(self) -> bool:
+        """It is a session, which has no milestones: `core.session` folds its journal, and nobody claims it."""
+        return self.saga_id.startswith(SESSION_PREFIX)
 
 
 @dataclass(slots=True)
@@ -147,7 +154,10 @@ class StartKey:
 
 @dataclass(slots=True)
 class NewRun:
-    """A run to start. `owner` is set when a slot is free for it: it is claimed by the commit that starts it."""
+    """A run to start. `owner` is set when a slot is free for it: it is claimed by the commit that starts it.
+
+    `due_at` None: it never needs a worker (a session). `journey` is the namespace of its start key.
+    """
 
     tenant: int
     saga_id: str
@@ -155,10 +165,21 @@ class NewRun:
     journey: str
     turn: str
     at: float
-    due_at: float
+    due_at: float | None
     owner: int | None
     start_key: StartKey | None = None
     outbox: Sequence[OutboxRow] = ()
+    children: Sequence[NewRun] = ()
+    """Runs that its first step starts, in the same commit."""
+
+
+class Message(NamedTuple):
+    """A command from one run to another one of its tenant, stored in the commit that says it."""
+
+    to: str
+    command_id: str
+    name: str
+    body: str
 
 
 class Started(NamedTuple):
@@ -184,15 +205,24 @@ class TurnWrite:
     row: RowChange | None = None
     answers: Sequence[tuple[str, Answer]] = ()
     outbox: Sequence[OutboxRow] = ()
+    starts: Sequence[NewRun] = ()
+    messages: Sequence[Message] = ()
 
 
 class Fenced(Exception):
     """The claim under which this was written is not the newest one any more: nothing was written."""
 
 
+class Conflict(Exception):
+    """Somebody else wrote that seq first: nothing was written. Load again, decide again, commit again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which runs to list, newest first. `before` is the last saga id of the page before."""
+    """Which runs to list, newest first. `before` is the last saga id of the page before.
+
+    Either sagas and structured journeys, or with `sessions` only those.
+    """
 
     status: SagaStatus | None = None
     journey: str | None = None
@@ -200,6 +230,7 @@ class Search:
     prefix: str | None = None
     before: str | None = None
     limit: int = 50
+    sessions: bool = False
 
 
 class Store(Protocol):
@@ -211,41 +242,64 @@ class Store(Protocol):
     @property
     def commits(self) -> int:
         """Transactions committed by this process so far."""
+        ...
 
     @property
     def full(self) -> bool:
         """The disk has no room: nothing new is called until a commit has gone through."""
+        ...
 
     @property
     def now(self) -> Callable[[], float]:
         """Reads store time. It never runs backwards, whatever the wall clock does."""
+        ...
 
     async def tenant(self, name: str) -> int:
         """The number of a tenant, made when it is new."""
+        ...
 
-    async def save_definition(self, tenant: int, definition: JourneyDefinition) -> int:
+    async def save_definition(self, tenant: int, definition: JourneyDefinition | SessionDefinition) -> int:
         """The number of a definition, stored by its hash."""
+        ...
 
     async def definition(self, number: int) -> JourneyDefinition:
         """The definition with that number, as it was stored."""
+        ...
+
+    async def definition_number(self, tenant: int, hash: str) -> int:
+        """The number of a definition that was saved. Raises StoreError for one that never was."""
+        ...
 
     async def definition_for(self, tenant: int, number: int) -> JourneyDefinition | None:
-        """The definition with that number, if it is this tenant's."""
+        """The definition with that number, if it is a journey's, and this tenant's."""
+        ...
 
     async def definitions(self, above: int = 0) -> dict[int, JourneyDefinition]:
-        """The stored definitions by number, those with a greater number than `above`."""
+        """The stored definitions of journeys by number, those with a greater number than `above`; none of a session."""
+        ...
+
+    async def session_definition(self, number: int) -> SessionDefinition:
+        """The definition of a session with that number, as it was stored."""
+        ...
 
     async def unfinished(self, name: str, version: int, other_than: str) -> list[str]:
         """Saga ids of unfinished runs of (name, version) whose definition has another hash (at most 10)."""
+        ...
 
     def start(self, new: NewRun) -> Awaitable[Started]:
         """Durable when it returns. Raises StoreFull when there is no room."""
+        ...
 
     def commit(self, turn: TurnWrite) -> Awaitable[None]:
-        """Durable when it returns. Raises Fenced when the claim is gone; waits while the disk is full."""
+        """Durable when it returns; waits while the disk is full.
+
+        Raises Fenced when the claim is gone, Conflict when another turn has that seq; the very same turn is none.
+        """
+        ...
 
     async def enter(self, lease: float) -> int:
         """Registers this process as an owner of runs; alive while it holds its lock, or renews its lease."""
+        ...
 
     async def renew(self, owner: int, lease: float) -> None: ...
 
@@ -253,6 +307,7 @@ class Store(Protocol):
 
     async def workers(self) -> list[Worker]:
         """Every owner that is registered, also the dead ones whose runs nobody has taken over yet. Changes nothing."""
+        ...
 
     async def claim(self, owner: int, room: int, served: Collection[int], grace: float, *, fragile: bool) -> Claimed:
         """Claims up to `room` runs that are due, each under a new epoch.
@@ -260,17 +315,20 @@ class Store(Protocol):
         Runs of definitions not in `served` are claimed only after `grace` seconds (at once when no other worker is
         live), to be parked. `fragile`: one run whose attempts were lost twice may be among them.
         """
+        ...
 
     async def wake_needy(self, served: Collection[int]) -> None:
         """Makes runs due that were parked for want of handlers which this worker has."""
 
     async def send(self, key: RunKey, command_id: str, name: str, body: str) -> Answer | None:
         """Stores a command and makes its run due. The same id again gives the same answer (None: not answered yet)."""
+        ...
 
     async def answer_to(self, key: RunKey, command_id: str) -> Answer | None: ...
 
     async def commands_for(self, owner: int) -> list[StoredCommand]:
         """Commands not yet answered for runs that this owner holds."""
+        ...
 
     async def find(self, tenant: str, saga_id: str) -> RunRecord | None: ...
 
@@ -280,6 +338,7 @@ class Store(Protocol):
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls back when another process wrote. Returns what takes the callback away again."""
+        ...
 
     async def has_room(self) -> None:
         """Returns when a commit has gone through since the disk was full."""
@@ -296,20 +355,25 @@ class Engine(Protocol):
         self, tenant: str, turn: Turn, definition: int, tenant_number: int, key: StartKey | None
     ) -> Started:
         """Durable when it returns. Raises Overloaded, StoreFull or Closed; then nothing was started."""
+        ...
 
     async def send(self, key: RunKey, command_id: str, command: External) -> Answer:
         """The answer of the run's owner. The same id again gives the same answer, and does nothing."""
+        ...
 
     def moves(self, key: RunKey) -> bool:
         """This process moves the run now, so whoever watches it will be told."""
+        ...
 
     def watch(self, key: RunKey) -> asyncio.Future[RunState | None]:
         """The run's state when it has an outcome; None when this process stops moving it before that."""
+        ...
 
     def unwatch(self, key: RunKey, watcher: asyncio.Future[RunState | None]) -> None: ...
 
     def change(self) -> asyncio.Future[None]:
         """Ends with the next commit of another process. Take it before you look, so that nothing falls in between."""
+        ...
 
     async def wait_for(self, future: asyncio.Future[Any], change: asyncio.Future[None]) -> None:
         """Until one of them is done, or it is time to look into the store anyway."""
@@ -329,12 +393,14 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Store time in seconds."""
+        ...
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Calls back once, not before `when`."""
+        ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """One attempt, as the engine hands it to the invoker. `deadline` is when its caller stops waiting."""
 
@@ -361,15 +427,23 @@ class Invoker(Protocol):
 
     def missing(self, definition: JourneyDefinition) -> tuple[str, ...]:
         """The handler names of this definition that cannot be called here."""
+        ...
 
     def unreadable(self, state: RunState) -> str | None:
         """Why what is stored of this run does not fit today's types; None when it does. Asked once per claim."""
+        ...
 
     def prepare(self, call: Call) -> Awaitable[Answered] | Uncallable:
         """The call, to be awaited once; or why it cannot be made (handler missing, stored input does not decode)."""
+        ...
+
+    def choose(self, state: RunState, milestone: int) -> str:
+        """Where the journey goes on after that milestone: a function of the state. Raises `machine.NoArm`."""
+        ...
 
     def problem_with(self, definition: JourneyDefinition, milestone: str, result: Json | None) -> str | None:
         """Why a result given from outside does not fit the milestone's declared type; None when it fits."""
+        ...
 
 
 # --- what observers see -----------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypedDict
@@ -36,13 +36,18 @@ DEFAULT_TENANT = "default"
 
 def tenant_of(who: UserContext | None) -> str:
     """The tenant that somebody acts for. Raises InvalidInput for what cannot be one."""
-    return _checked("tenant_id", (who or {}).get("tenant_id", DEFAULT_TENANT), 200)
+    return checked_text("tenant_id", (who or {}).get("tenant_id", DEFAULT_TENANT), 200)
+
+
+def checked_text(what: str, text: object, longest: int) -> str:
+    """The text, if that is what it is. Raises InvalidInput, or NotJson for characters that no store can keep."""
+    if not isinstance(text, str) or not 0 < len(text) <= longest:
+        raise InvalidInput(f"{what} is {text!r}: it is a text of 1 to {longest} characters")
+    return _recordable(what, text)
 
 
 @lru_cache(maxsize=4096)
-def _checked(what: str, text: object, longest: int) -> str:
-    if not isinstance(text, str) or not 0 < len(text) <= longest:
-        raise InvalidInput(f"{what} is {text!r}: it is a text of 1 to {longest} characters")
+def _recordable(what: str, text: str) -> str:
     encode(text, what)
     return text
 
@@ -61,16 +66,25 @@ class Runs:
         self.new_id = new_id
 
     async def start(
-        self, definition: JourneyDefinition, input: Any, *, key: str | None = None, who: UserContext | None = None
+        self,
+        definition: JourneyDefinition,
+        input: Any,
+        *,
+        key: str | None = None,
+        who: UserContext | None = None,
+        children: Sequence[JourneyDefinition] = (),
     ) -> Run:
         """Durable when it returns. The same `key` and input again give the same run.
+
+        `children` are the definitions of all its children, when they may not be stored yet.
 
         Raises InvalidInput or NotJson for an input that does not fit, KeyConflict for a key with another input,
         Overloaded, StoreFull and Closed when nothing can be started now.
         """
         tenant = tenant_of(who)
         text = self.curator.input_shape(definition).dump(input, f"the input of {definition.name!r}")
-        number, stored = self._stored.get((tenant, definition.hash)) or await self._store(tenant, definition)
+        known = self._stored.get((tenant, definition.hash))
+        number, stored = known or await self._store(tenant, definition, children)
         turn = begin(definition, self.new_id("saga"), text, (who or {}).get("user_id"), self._clock.now())
         start_key = None if key is None else _start_key(key, text)
         started = await self.engine.start(tenant, turn, stored, number, start_key)
@@ -78,12 +92,20 @@ class Runs:
             raise KeyConflict(definition.name, key or "", started.existing)
         return Run(self, started.existing or turn.state.saga_id, who, started.key)
 
-    async def _store(self, tenant: str, definition: JourneyDefinition) -> tuple[int, int]:
+    async def _store(
+        self, tenant: str, definition: JourneyDefinition, children: Sequence[JourneyDefinition]
+    ) -> tuple[int, int]:
         """The numbers of a tenant and of a definition there; made when they are new, looked up once."""
         number = await self.store.tenant(tenant)
+        for child in children:
+            await self.store.save_definition(number, child)
         stored = number, await self.store.save_definition(number, definition)
         self._stored[tenant, definition.hash] = stored
         return stored
+
+    def now(self) -> float:
+        """Store time in seconds."""
+        return self._clock.now()
 
     def run(self, saga_id: str, who: UserContext | None = None) -> Run:
         """A handle on a run. Nothing is looked up yet; its methods raise UnknownSaga when it does not exist for you."""
@@ -94,8 +116,9 @@ class Runs:
         return await self.store.search(tenant_of(who), search)
 
     async def record(self, saga_id: str, who: UserContext | None) -> RunRecord:
+        """Raises UnknownSaga, also for the id of a session: that has no milestones to show, advance or cancel."""
         found = await self.store.find(tenant_of(who), saga_id)
-        if found is None:
+        if found is None or found.is_session:
             raise UnknownSaga(saga_id)
         return found
 
@@ -108,7 +131,7 @@ class Runs:
 
 
 def _start_key(key: str, text: Json) -> StartKey:
-    return StartKey(_checked("key", key, 500), fingerprint(text))
+    return StartKey(checked_text("key", key, 500), fingerprint(text))
 
 
 class Run:

@@ -31,6 +31,7 @@ VALUES: dict[str, Any] = {
     "input": Json('{"a":[1,2.5,null,"\\n"]}'),
     "result": Json('{"deep":{"er":"x"}}'),
     "because": ev.Because("cancelled", who="ann", reason=AWKWARD),
+    "parent": ev.Parent("saga_1", AWKWARD),
     "left": ("a", "b"),
     "op": "undo",
     "kind": "stuck_undo",
@@ -117,6 +118,9 @@ def test_the_names_in_the_journal() -> None:
     assert list(WIRE_NAMES.values()) == NAMES
     assert set(COMMAND_NAMES.values()) == {
         "advance",
+        "choose",
+        "recall",
+        "child_ended",
         "cancel",
         "compensate",
         "pause",
@@ -130,6 +134,9 @@ def test_the_names_in_the_journal() -> None:
 
 NAMES = [
     "saga_started",
+    "attempt_started",
+    "arm_chosen",
+    "child_recalled",
     "milestone_completed",
     "milestone_waiting",
     "milestone_refused",

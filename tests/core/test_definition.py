@@ -116,7 +116,8 @@ def test_what_excludes_each_other() -> None:
 def test_kinds_are_known() -> None:
     assert problems(a(), kind="session") == "kind is 'session': it is 'saga' or 'structured'"
     assert problems(a(), on_stuck_undo="ask") == "on_stuck_undo is 'ask': it is 'stop' or 'continue'"
-    assert problems(a(kind="child")) == "milestone 'a': kind is 'child': it is 'action' or 'external'"
+    said = "milestone 'a': kind is 'signal': it is 'action', 'external', 'timer' or 'child'"
+    assert problems(a(kind="signal")) == said
 
 
 def test_all_problems_are_told_at_once() -> None:

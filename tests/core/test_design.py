@@ -101,7 +101,10 @@ def test_known_handlers_that_are_all_there() -> None:
         ({"milestones": [{"id": 7}]}, "milestones[0].id: Input should be a valid string"),
         ({"milestones": [{"id": "a", "timout": 5}]}, "milestones[0].timout is not a field (did you mean 'timeout'?)"),
         ({"milestones": [{"id": "a", "timeout": "5"}]}, "milestones[0].timeout: Input should be a valid number"),
-        ({"milestones": [{"id": "a", "kind": "child"}]}, "milestones[0].kind: Input should be 'action' or 'external'"),
+        (
+            {"milestones": [{"id": "a", "kind": "signal"}]},
+            "milestones[0].kind: Input should be 'action', 'external', 'timer' or 'child'",
+        ),
         ({"milestones": [{"id": "a", "retry": {"atempts": 5}}]}, "milestones[0].retry.atempts is not a field"),
         ({"milestones": [], "vesion": 2}, "vesion is not a field (did you mean 'version'?)"),
         ({"milestones": [], "version": "2"}, "version: Input should be a valid integer"),
@@ -154,20 +157,26 @@ def test_next_steps_give_the_order() -> None:
 
 
 def test_next_steps_that_run_in_a_circle() -> None:
-    assert problems(line(("a", ["b"]), ("b", ["a"])), {}) == ("next_steps run in a circle: a -> b -> a",)
-    assert problems(line(("a", ["a"])), {}) == ("next_steps run in a circle: a -> a",)
-    found = problems(line(("a", []), ("b", ["c"]), ("c", ["b"])), {})
-    assert "no path of next_steps reaches 'b', 'c'" in found
+    back = "which does not stand after it: a journey only goes forward, and next_steps never run in a circle"
+    assert problems(line(("a", ["b"]), ("b", ["a"])), {}) == (f"milestone 'b' goes on to 'a', {back}",)
+    assert problems(line(("a", ["a"])), {}) == (f"milestone 'a' goes on to 'a', {back}",)
 
 
 def test_next_steps_that_lead_nowhere_or_to_two_places() -> None:
-    found = problems(line(("a", ["x"]), ("b", ["a", "c"]), ("c", [])), {})
-    assert "milestone 'a' goes on to 'x', which does not exist" in found
-    assert "milestone 'b' has 2 next steps: a journey is a line, so there is one" in found
+    found = problems(line(("a", ["x"]), ("b", ["c", "d"]), ("c", []), ("d", [])), {})
+    assert found == (
+        "milestone 'a' goes on to 'x', which does not exist",
+        "milestone 'b' has next steps after one without a condition: they could never be taken",
+    )
 
 
 def test_next_steps_that_leave_one_out() -> None:
-    assert problems(line(("a", ["b"]), ("b", []), ("c", [])), {}) == ("no path of next_steps reaches 'c'",)
+    assert problems(line(("a", ["c"]), ("b", []), ("c", [])), {}) == ("no path of next_steps reaches 'b'",)
+
+
+def test_without_next_steps_it_goes_on_with_the_one_after_it() -> None:
+    definition = design("order", line(("a", ["b"]), ("b", []), ("c", [])), {})
+    assert [m.id for m in definition.milestones] == ["a", "b", "c"]
 
 
 def test_next_steps_beside_duplicate_names() -> None:

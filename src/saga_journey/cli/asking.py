@@ -200,6 +200,7 @@ async def watch(desk: Desk, saga_id: str, timeout: float | None) -> int:  # noqa
 async def accompany(desk: Desk, record: RunRecord) -> RunState:
     """Shows a saga as it goes on, and at the end where it came to: a moving picture on a terminal, else its events."""
     screen = desk.screen
+    state: RunState | None = None
     if screen.moves:
         with screen.moving() as draw:
             async with contextlib.aclosing(changes(desk, record, every=REDRAW_EVERY)) as states:
@@ -209,6 +210,7 @@ async def accompany(desk: Desk, record: RunRecord) -> RunState:
                         break
     else:
         state = await _told(desk, record)
+    assert state is not None, "the first state comes at once"
     if not desk.given.json:
         _show_picture(desk, state)
     return state
@@ -220,6 +222,7 @@ def _show_picture(desk: Desk, state: RunState) -> None:
 
 async def _told(desk: Desk, record: RunRecord) -> RunState:
     """Line by line: its events, or with --json the whole saga each time it changed."""
+    state: RunState | None = None
     seen = 0
     async with contextlib.aclosing(changes(desk, record, every=LOOK_EVERY)) as states:
         async for state in states:
@@ -227,6 +230,7 @@ async def _told(desk: Desk, record: RunRecord) -> RunState:
                 seen = await _tell_change(desk, record, state, seen)
             if state.status in OUTCOMES:
                 break
+    assert state is not None, "the first state comes at once"
     if not desk.given.json:
         desk.screen.out("")
     return state

@@ -53,7 +53,8 @@ class Desk:
             return newest[0] if newest else self._none(saga_id)
         if not saga_id.strip():
             raise Problem(USAGE, "no_id", "the id is empty", f"an id, the beginning of one, or {LAST}")
-        if exact := await self.journeys.store.find(self.given.tenant, saga_id):
+        exact = await self.journeys.store.find(self.given.tenant, saga_id)
+        if exact is not None and not exact.is_session:
             return exact
         found = await self.search(Search(prefix=saga_id, limit=SHOWN + 1))
         found = found or await self.search(Search(prefix=f"saga_{saga_id}", limit=SHOWN + 1))

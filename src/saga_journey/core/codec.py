@@ -14,17 +14,18 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from saga_journey.core import session_definition as session
 from saga_journey.core.canonical import Json, encode
 from saga_journey.core.commands import COMMAND_NAMES, Answer, External
 from saga_journey.core.definition import JourneyDefinition, plain
 from saga_journey.core.design import from_plain
-from saga_journey.core.events import WIRE_NAMES, Because, Event, MilestoneCompleted
+from saga_journey.core.events import WIRE_NAMES, Because, Event, MilestoneCompleted, Parent
 
 UPCASTERS: dict[str, Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]] = {}
 """An old wire name to a function from its fields to the name and fields of today."""
 
 
-class _Wire:
+class Wire:
     """How one class is written: its name, and for each field its default and whether it holds JSON text already."""
 
     __slots__ = ("_fields", "_opening", "kind", "name", "raw")
@@ -56,6 +57,8 @@ class _Wire:
             said[name] = Json(to_json(said[name]).decode())  # what is written is set: null is JSON too
         if "because" in said:
             said["because"] = Because(**said["because"])
+        if "parent" in said:
+            said["parent"] = Parent(**said["parent"])
         if "left" in said:
             said["left"] = tuple(said["left"])
         return self.kind(**said)
@@ -64,15 +67,15 @@ class _Wire:
 def _text(value: object) -> str:
     if type(value) is str:
         return encode_basestring(value)  # in C, and as canonical as the other one
-    if type(value) is Because:
-        return _BECAUSE.body(value)
+    if (wire := _INNER.get(type(value))) is not None:
+        return wire.body(value)
     return to_json(value).decode()
 
 
-_BECAUSE = _Wire(Because, "because")
-_EVENTS = {kind: _Wire(kind, name) for kind, name in WIRE_NAMES.items()}
+_INNER = {Because: Wire(Because, "because"), Parent: Wire(Parent, "parent")}
+_EVENTS = {kind: Wire(kind, name) for kind, name in WIRE_NAMES.items()}
 _EVENTS_BY_NAME = {wire.name: wire for wire in _EVENTS.values()}
-_COMMANDS = {kind: _Wire(kind, name) for kind, name in COMMAND_NAMES.items()}
+_COMMANDS = {kind: Wire(kind, name) for kind, name in COMMAND_NAMES.items()}
 _COMMANDS_BY_NAME = {wire.name: wire for wire in _COMMANDS.values()}
 
 
@@ -124,8 +127,9 @@ def decode_answer(text: str) -> Answer:
     return Answer(**from_json(text))
 
 
-def encode_definition(definition: JourneyDefinition) -> Json:
-    return encode(plain(definition), f"journey {definition.name!r}")
+def encode_definition(definition: JourneyDefinition | session.SessionDefinition) -> Json:
+    said = plain(definition) if isinstance(definition, JourneyDefinition) else session.plain(definition)
+    return encode(said, f"journey {definition.name!r}")
 
 
 def decode_definition(text: str) -> JourneyDefinition:

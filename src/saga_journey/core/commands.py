@@ -104,6 +104,18 @@ class Advance:
     reason: str | None = None
     expected_attempt: int | None = None
     who: str | None = None
+    next_step: str | None = None
+    """Where the journey is to go on, when the milestone has a choice."""
+
+
+@fact
+class Choose:
+    """Where the journey goes on, when no condition of a choice said so."""
+
+    next_step: str
+    milestone: str | None = None
+    who: str | None = None
+    reason: str | None = None
 
 
 @fact
@@ -178,12 +190,36 @@ class Resolve:
     who: str | None = None
 
 
+# --- what runs say to one another -------------------------------------------------------------------------------------
+
+
+@fact
+class Recall:
+    """From a parent to its child: undo yourself, also when you are completed, and say when you have ended."""
+
+    why: str
+
+
+@fact
+class ChildEnded:
+    """From a child to its parent. `result` are the results of its milestones, when it is completed."""
+
+    milestone: str
+    ended: Literal["completed", "compensated", "resolved"]
+    result: Json | None = None
+    reason: str | None = None
+
+
 Internal = Report | TakeOver | TimePassed | HandlersBack
-External = Advance | Cancel | Compensate | Pause | Resume | RetryMilestone | Skip | StateFact | Resolve
+OfPeople = Advance | Choose | Cancel | Compensate | Pause | Resume | RetryMilestone | Skip | StateFact | Resolve
+External = OfPeople | Recall | ChildEnded
 Command = Internal | External
 
 COMMAND_NAMES: dict[type, str] = {
     Advance: "advance",
+    Choose: "choose",
+    Recall: "recall",
+    ChildEnded: "child_ended",
     Cancel: "cancel",
     Compensate: "compensate",
     Pause: "pause",

@@ -7,6 +7,7 @@ definition that exists can run.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import re
 from collections.abc import Collection, Mapping
@@ -14,14 +15,26 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, TypeGuard
 
 from saga_journey.core.canonical import Json, decode, encode
+from saga_journey.core.shape import (
+    END,
+    Parallel,
+    Stage,
+    To,
+    Ways,
+    flat,
+    is_choice,
+    problems_of_shape,
+    stages,
+)
 from saga_journey.errors import DefinitionError
 
 MAX_MILESTONES = 1000
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,99}")
 
 JourneyKind = Literal["saga", "structured"]
-MilestoneKind = Literal["action", "external"]
+MilestoneKind = Literal["action", "external", "timer", "child"]
 OnStuckUndo = Literal["stop", "continue"]
+Effects = Literal["reversible", "compensable", "irreversible", "read_only"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +64,23 @@ ONE_CALL = Retry(attempts=1, lost=0)
 
 
 @dataclass(frozen=True, slots=True)
+class ChildJourney:
+    """The journey that a milestone of kind `child` runs, pinned by its hash. `pivot`: it has a point of no return."""
+
+    name: str
+    version: int
+    hash: str
+    pivot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Milestone:
     """A unit of a journey: an action, and what undoes it. `undo=None` says that there is nothing to undo.
 
-    `timeout` and `undo_timeout` bound one attempt (for an `external` milestone, `timeout` is the whole wait), `within`
-    bounds the milestone from its first intent; all in seconds. `action` is None only for an external milestone
-    that nobody has to be asked for. `params` is the milestone's own data, for milestones made in a loop.
+    `timeout` and `undo_timeout` bound one attempt (for an `external` milestone or a `timer`, `timeout` is the whole
+    wait), `within` bounds the milestone from its first intent; all in seconds. `action` is None for an external
+    milestone that nobody has to be asked for, for a timer and for a child. `params` is the milestone's own data, for
+    milestones made in a loop. `effects` says what the action does to the world, for the lint of a definition.
     """
 
     id: str
@@ -72,15 +96,25 @@ class Milestone:
     optional: bool = False
     at_most_once: bool = False
     params: Json | None = None
+    next_steps: tuple[To, ...] = ()
+    child: ChildJourney | None = None
+    given: str | None = None
+    """The milestone whose result is the child's input; the journey's own input when left out."""
+    effects: Effects | None = None
+
+    @property
+    def undoable(self) -> bool:
+        """Something undoes it: its undo, or the compensation of the child that it ran."""
+        return self.undo is not None or (self.kind == "child" and not self.pivot)
 
 
 @dataclass(frozen=True)
 class JourneyDefinition:
-    """An ordered list of milestones, the policy of the whole, and a hash of both."""
+    """An ordered list of steps, the policy of the whole, and a hash of both. `milestones` are those of all steps."""
 
     name: str
     version: int
-    milestones: tuple[Milestone, ...]
+    steps: tuple[Milestone | Parallel, ...]
     kind: JourneyKind = "saga"
     deadline: float | None = None
     on_stuck_undo: OnStuckUndo = "stop"
@@ -89,15 +123,25 @@ class JourneyDefinition:
     pivot: int | None = field(init=False, compare=False, repr=False, default=None)
     has_clocks: bool = field(init=False, compare=False, repr=False, default=False)
     """Something of it is bounded by the clock beyond the timeout of a call."""
+    milestones: tuple[Milestone, ...] = field(init=False, compare=False, repr=False, default=())
+    stages: tuple[Stage, ...] = field(init=False, compare=False, repr=False, default=())
+    is_line: bool = field(init=False, compare=False, repr=False, default=True)
+    """One action after the other: no block, no choice, no child."""
+    ways: Ways = field(init=False, compare=False, repr=False, default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        set_once = object.__setattr__
+        set_once(self, "milestones", flat(self.steps))
+        set_once(self, "index", {m.id: i for i, m in enumerate(self.milestones)})
         if found := problems(self):
             raise DefinitionError(self.name, found)
-        set_once = object.__setattr__
-        set_once(self, "index", {m.id: i for i, m in enumerate(self.milestones)})
         set_once(self, "pivot", next((i for i, m in enumerate(self.milestones) if m.pivot), None))
-        clocks = any(m.within is not None or m.kind == "external" for m in self.milestones)
+        clocks = any(m.within is not None or m.kind in ("external", "timer") for m in self.milestones)
         set_once(self, "has_clocks", self.deadline is not None or clocks)
+        set_once(self, "stages", stages(self.steps))
+        set_once(self, "ways", Ways(self.milestones, self.stages))
+        bent = any(is_choice(m) or m.kind == "child" for m in self.milestones)
+        set_once(self, "is_line", not bent and len(self.stages) == len(self.milestones))
         digest = hashlib.sha256(encode(plain(self)).encode()).hexdigest()
         set_once(self, "hash", digest[:32])
 
@@ -112,13 +156,26 @@ def plain(definition: JourneyDefinition) -> dict[str, Any]:
     return {
         "name": definition.name,
         "version": definition.version,
-        **_set_fields(definition, skip=("name", "version", "milestones", "hash", "index", "pivot", "has_clocks")),
-        "milestones": [_plain_milestone(m) for m in definition.milestones],
+        **_set_fields(definition, skip=_SAID_ELSEWHERE),
+        "milestones": [_plain_step(step) for step in definition.steps],
     }
 
 
+_SAID_ELSEWHERE = frozenset({"name", "version", "steps"})
+
+
+def _plain_step(step: Milestone | Parallel) -> dict[str, Any]:
+    if isinstance(step, Parallel):
+        return {"parallel": [[_plain_milestone(m) for m in branch] for branch in step.branches]}
+    return _plain_milestone(step)
+
+
 def _plain_milestone(m: Milestone) -> dict[str, Any]:
-    said = _set_fields(m, skip=("retry", "undo_retry", "params"))
+    said = _set_fields(m, skip=("retry", "undo_retry", "params", "next_steps", "child"))
+    if m.next_steps:
+        said["next_steps"] = [_set_fields(step, skip=()) for step in m.next_steps]
+    if m.child is not None:
+        said["child"] = _set_fields(m.child, skip=())
     for name, policy, default in (("retry", m.retry, ACTION_RETRY), ("undo_retry", m.undo_retry, UNDO_RETRY)):
         if policy != default:
             said[name] = {f.name: _one_form(getattr(policy, f.name), f.type) for f in fields(policy)}
@@ -131,7 +188,7 @@ def _set_fields(thing: Any, skip: Collection[str]) -> dict[str, Any]:
     said = {}
     for f in fields(thing):
         value = getattr(thing, f.name)
-        if f.name not in skip and (f.default is MISSING or value != f.default):
+        if f.init and f.name not in skip and (f.default is MISSING or value != f.default):
             said[f.name] = _one_form(value, f.type)
     return said
 
@@ -148,19 +205,32 @@ def problems(definition: JourneyDefinition) -> list[str]:
     """Every reason why this definition cannot run, each a sentence; an empty list means that it can."""
     found = _whole_problems(definition)
     seen: set[str] = set()
-    pivot: str | None = None
     for m in definition.milestones:
         if m.id in seen:
             found.append(f"milestone {m.id!r} is there twice: give each its own id")
         seen.add(m.id)
         found += _milestone_problems(m)
-        if pivot and m.undo is not None:
-            found.append(
-                f"milestone {m.id!r} declares undo {m.undo!r} after the pivot {pivot!r}: there is no way back there"
-            )
-        if m.pivot and pivot:
-            found.append(f"milestones {pivot!r} and {m.id!r} are both the pivot: a journey has one point of no return")
-        pivot = m.id if m.pivot else pivot
+        found += _kind_problems(m, seen)
+    shape = problems_of_shape(definition.steps, definition.index) if definition.milestones else []
+    return found + shape + ([] if shape else _pivot_problems(definition))
+
+
+def _pivot_problems(d: JourneyDefinition) -> list[str]:
+    """There is one point of no return, and no way back on any path that leads on from it."""
+    pivots = [place for place, m in enumerate(d.milestones) if m.pivot]
+    found = [
+        f"milestones {d.milestones[one].id!r} and {d.milestones[other].id!r} are both the pivot: "
+        "a journey has one point of no return"
+        for one, other in itertools.pairwise(pivots)
+    ]
+    if not pivots or len(d.index) < len(d.milestones):
+        return found
+    pivot = d.milestones[pivots[0]].id
+    after = Ways(d.milestones, stages(d.steps)).reached_from(pivot) - {pivots[0]}
+    for m in (d.milestones[place] for place in sorted(after)):
+        if m.undoable:
+            undo = f"declares undo {m.undo!r}" if m.undo is not None else "runs a child, which may have to be undone,"
+            found.append(f"milestone {m.id!r} {undo} after the pivot {pivot!r}: there is no way back there")
     return found
 
 
@@ -188,8 +258,10 @@ def _milestone_problems(m: Milestone) -> list[str]:
     found = []
     if not _is_name(m.id):
         found.append(f"{who}: the id is not usable: letters, digits, '_', '.', '-', at most 100, no digit first")
-    if m.kind not in ("action", "external"):
-        found.append(f"{who}: kind is {m.kind!r}: it is 'action' or 'external'")
+    if m.id == END:
+        found.append(f"{who}: the id is taken: to({END!r}) is where a journey ends")
+    if m.kind not in KINDS:
+        found.append(f"{who}: kind is {m.kind!r}: it is 'action', 'external', 'timer' or 'child'")
     if m.kind == "action" and m.action is None:
         found.append(f"{who} has no action: only an external milestone may have none")
     if m.optional and m.pivot:
@@ -203,6 +275,28 @@ def _milestone_problems(m: Milestone) -> list[str]:
     for name, policy in (("retry", m.retry), ("undo_retry", m.undo_retry)):
         found += _policy_problems(who, name, policy)
     return found
+
+
+def _kind_problems(m: Milestone, before: Collection[str]) -> list[str]:
+    """What only an action can have, and what only a child can have. `before`: the milestones up to this one."""
+    who, found = f"milestone {m.id!r}", []
+    if m.kind in ("timer", "child") and (m.action is not None or m.undo is not None or m.at_most_once):
+        found.append(f"{who} is a {m.kind}: it has no action, no undo and no at_most_once of its own")
+    if m.kind == "timer" and (m.pivot or m.within is not None):
+        found.append(f"{who} is a timer: it cannot be the pivot, and its timeout is all the time it takes")
+    if (m.kind == "child") != (m.child is not None):
+        found.append(f"{who}: kind {m.kind!r} {'needs' if m.child is None else 'cannot have'} a child journey")
+    if m.child is not None and m.child.pivot and not m.pivot:
+        found.append(f"{who} runs {m.child.name!r}, which has a pivot: then it must be the pivot here, too")
+    if m.given is not None and (m.kind != "child" or m.given not in before or m.given == m.id):
+        found.append(f"{who} is given the result of {m.given!r}: a child is given that of a milestone before it")
+    if m.effects not in EFFECTS:
+        found.append(f"{who}: effects is {m.effects!r}: it is {', '.join(repr(e) for e in EFFECTS if e)}")
+    return found
+
+
+KINDS: tuple[MilestoneKind, ...] = ("action", "external", "timer", "child")
+EFFECTS: tuple[Effects | None, ...] = (None, "reversible", "compensable", "irreversible", "read_only")
 
 
 def _duration(who: str, name: str, seconds: object) -> list[str]:

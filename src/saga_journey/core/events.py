@@ -25,6 +25,8 @@ AttentionKind = Literal[
     "handler_missing",  # no worker has the code; clears by itself when one opens
     "cannot_decode",  # stored input or result does not fit today's types; as above
     "crash_loop",  # claimed five times, and every worker died before it could write anything
+    "no_arm",  # no condition of a choice held, or one could not be read
+    "child_resolved",  # the child of a milestone was closed by a person: what it did may stand
 ]
 Fact = Literal["happened", "did_not_happen", "undone"]
 
@@ -50,9 +52,45 @@ class Because:
 
 
 @fact
+class Parent:
+    """The run that a child belongs to, and the milestone there that waits for it."""
+
+    saga_id: str
+    milestone: str
+
+
+@fact
 class SagaStarted:
     input: Json
     user: str | None = None
+    parent: Parent | None = None
+
+
+@fact
+class AttemptStarted:
+    """One of several actions that one commit starts: each has a seq of its own, so that undos have an order.
+
+    An action that is started alone is implied by the event before it.
+    """
+
+    milestone: str
+
+
+@fact
+class ArmChosen:
+    """Where the journey goes on after a choice; what can no longer be reached is not taken. `who`: a person chose."""
+
+    milestone: str
+    arm: str
+    who: str | None = None
+
+
+@fact
+class ChildRecalled:
+    """The child of this milestone is told to undo itself; the milestone waits on until the child has ended."""
+
+    milestone: str
+    why: str
 
 
 @fact
@@ -283,6 +321,9 @@ class SagaCancelled:
 
 Event = (
     SagaStarted
+    | AttemptStarted
+    | ArmChosen
+    | ChildRecalled
     | MilestoneCompleted
     | MilestoneWaiting
     | MilestoneRefused
@@ -315,6 +356,9 @@ Event = (
 
 WIRE_NAMES: dict[type, str] = {
     SagaStarted: "saga_started",
+    AttemptStarted: "attempt_started",
+    ArmChosen: "arm_chosen",
+    ChildRecalled: "child_recalled",
     MilestoneCompleted: "milestone_completed",
     MilestoneWaiting: "milestone_waiting",
     MilestoneRefused: "milestone_refused",

@@ -26,7 +26,7 @@ from saga_journey.core.state import (
     UndoStatus,
 )
 from saga_journey.core.stopping import draining
-from saga_journey.core.walk import open_intents
+from saga_journey.core.walk import open_intents, start_action
 
 
 def evolve(state: RunState, turn: Sequence[Event], at: float) -> RunState:
@@ -51,7 +51,25 @@ _Fold = Callable[[RunState, Any], None]
 def _saga_started(state: RunState, e: ev.SagaStarted) -> None:
     state.started_at = state.at
     state.inputs = (e.input,)
-    state.user = e.user
+    state.user, state.parent = e.user, e.parent
+
+
+def _attempt_started(state: RunState, e: ev.AttemptStarted) -> None:
+    start_action(state, state.definition.index[e.milestone])
+
+
+def _arm_chosen(state: RunState, e: ev.ArmChosen) -> None:
+    state.change(state.definition.index[e.milestone]).arm = e.arm
+    reached = state.definition.ways.reached_from(e.arm)
+    for index, m in enumerate(state.milestones):
+        if m.status is PENDING and index not in reached:
+            state.change(index).status = SKIPPED
+    if state.attention:
+        state.clear_attention(e.milestone)
+
+
+def _child_recalled(state: RunState, e: ev.ChildRecalled) -> None:
+    state.change(state.definition.index[e.milestone]).recalled = True
 
 
 def _milestone_completed(state: RunState, e: ev.MilestoneCompleted) -> None:
@@ -308,6 +326,9 @@ def _end(state: RunState, final: SagaStatus) -> None:
 
 _FOLDS: dict[type, _Fold] = {
     ev.SagaStarted: _saga_started,
+    ev.AttemptStarted: _attempt_started,
+    ev.ArmChosen: _arm_chosen,
+    ev.ChildRecalled: _child_recalled,
     ev.MilestoneCompleted: _milestone_completed,
     ev.MilestoneWaiting: _milestone_waiting,
     ev.MilestoneRefused: _milestone_refused,

@@ -11,18 +11,18 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from saga_journey.core import children, operators
 from saga_journey.core import commands as cmd
 from saga_journey.core import events as ev
-from saga_journey.core import operators
 from saga_journey.core.canonical import Json
 from saga_journey.core.commands import APPLIED, Answer, Command
 from saga_journey.core.definition import JourneyDefinition
-from saga_journey.core.events import DO, Event
+from saga_journey.core.events import DO, Event, Parent
 from saga_journey.core.evolve import fold
 from saga_journey.core.reports import doubtful, on_report, on_take_over
 from saga_journey.core.state import RunState, UndoStatus
 from saga_journey.core.timers import on_time_passed
-from saga_journey.core.walk import next_forward, next_undo, open_intents
+from saga_journey.core.walk import may_start, next_forward, next_undo, open_intents, ready, undecided
 from saga_journey.errors import Rejected
 
 
@@ -35,18 +35,51 @@ class Turn:
     answers: list[Answer | None]
 
 
-def begin(definition: JourneyDefinition, saga_id: str, input: Json, user: str | None, now: float) -> Turn:
-    """The first turn of a run: started, and the intent of its first milestone."""
-    state, started = RunState(definition, saga_id), ev.SagaStarted(input, user)
-    fold(state, started, now)
+class NoArm(Exception):
+    """No condition of a choice holds, or one could not be read; the message says which and why."""
+
+
+Choice = Callable[[RunState, int], str]
+"""Where a journey goes on after that milestone: the first of its `next_steps` whose condition holds. Raises NoArm."""
+
+
+def first_unconditional(state: RunState, index: int) -> str:
+    """The choice where conditions cannot be read: the step that has none."""
+    for step in state.definition.milestones[index].next_steps:
+        if step.when is None:
+            return step.milestone
+    raise NoArm("nothing here reads conditions")
+
+
+def begin(
+    definition: JourneyDefinition,
+    saga_id: str,
+    input: Json,
+    user: str | None,
+    now: float,
+    parent: Parent | None = None,
+) -> Turn:
+    """The first turn of a run: started, and the intents of its first step."""
+    state = RunState(definition, saga_id)
+    events: list[Event] = [ev.SagaStarted(input, user, parent)]
+    fold(state, events[0], now)
+    if not definition.is_line:
+        _go_on(state, now, events, first_unconditional)
     open_intents(state)
-    return Turn([started], state, [])
+    return Turn(events, state, [])
 
 
-def decide(state: RunState, arrived: Sequence[Command], now: float, calling: Collection[int] = ()) -> Turn:
+def decide(
+    state: RunState,
+    arrived: Sequence[Command],
+    now: float,
+    calling: Collection[int] = (),
+    choose: Choice = first_unconditional,
+) -> Turn:
     """One turn. `calling` are the milestones whose handler is being called at this moment by this worker.
 
     `now` is store time in seconds; a clock that runs behind the journal counts as the time of its last event.
+    `choose` reads conditions: a function of the state alone.
     """
     if now < state.at:
         now = state.at
@@ -60,10 +93,32 @@ def decide(state: RunState, arrived: Sequence[Command], now: float, calling: Col
         answers = [answer]
     else:
         events, answers = _take_all(after, arrived, now, calling)
+    if events and not after.definition.is_line:
+        _go_on(after, now, events, choose)
     open_intents(after)
     if not after.open:
         _conclude(after, now, events)
     return Turn(events, after, answers)
+
+
+def _go_on(state: RunState, now: float, events: list[Event], choose: Choice) -> None:
+    """Where the journey is not a line: which arms are taken, and what is started together."""
+    while state.direction == DO and state.final is None and (index := undecided(state)) is not None:
+        events.append(_choice(state, index, choose))
+        fold(state, events[-1], now)
+    starting = ready(state) if may_start(state) else []
+    if len(starting) > 1:
+        for index in starting:
+            events.append(ev.AttemptStarted(state.definition.milestones[index].id))
+            fold(state, events[-1], now)
+
+
+def _choice(state: RunState, index: int, choose: Choice) -> Event:
+    name = state.definition.milestones[index].id
+    try:
+        return ev.ArmChosen(name, choose(state, index))
+    except NoArm as none:
+        return ev.AttentionRaised("no_arm", name, str(none))
 
 
 def _take_all(
@@ -196,4 +251,7 @@ _DECISIONS: dict[type, _Decision] = {
     cmd.Skip: operators.on_skip,
     cmd.StateFact: operators.on_state_fact,
     cmd.Resolve: operators.on_resolve,
+    cmd.Choose: operators.on_choose,
+    cmd.Recall: children.on_recall,
+    cmd.ChildEnded: children.on_child_ended,
 }

@@ -8,6 +8,7 @@ from saga_journey.core import commands as cmd
 from saga_journey.core import events as ev
 from saga_journey.core.events import DO, UNDO, Event
 from saga_journey.core.reports import completed, gave_up, refused
+from saga_journey.core.shape import is_choice
 from saga_journey.core.state import (
     PENDING,
     RUNNING,
@@ -29,8 +30,11 @@ def on_advance(state: RunState, c: cmd.Advance, now: float, calling: Collection[
     if c.expected_attempt is not None and c.expected_attempt != calls.number:
         raise Rejected("stale", f"attempt {calls.number} is the current one, not {c.expected_attempt}: look again")
     others = [i for i in calling if i != index]
+    if c.next_step is not None:
+        _must_lead_to(state, index, c.next_step)
     if c.outcome == "ok":
-        return completed(state, index, c.result, c.who)
+        chosen = [ev.ArmChosen(_name(state, index), c.next_step, c.who)] if c.next_step is not None else []
+        return [*completed(state, index, c.result, c.who), *chosen]
     if c.outcome == "refused":
         return refused(state, index, c.reason or "refused", others, c.who)
     return gave_up(state, index, c.reason or "answered: unknown", others)
@@ -53,12 +57,31 @@ def _waiting(state: RunState, milestone: str | None) -> int:
 
 
 def _accepts_answer(state: RunState, index: int) -> bool:
-    m = state.milestones[index]
-    return m.status is WAITING or (m.status is RUNNING and state.definition.milestones[index].kind == "external")
+    m, kind = state.milestones[index], state.definition.milestones[index].kind
+    return (m.status is WAITING and kind not in ("timer", "child")) or (m.status is RUNNING and kind == "external")
+
+
+def on_choose(state: RunState, c: cmd.Choose, now: float, calling: Collection[int]) -> list[Event]:
+    """Where the journey goes on, when its conditions did not say."""
+    _must_move(state)
+    asked = [a.milestone for a in state.attention if a.kind == "no_arm" and c.milestone in (None, a.milestone)]
+    if len(asked) != 1 or asked[0] is None:
+        raise Rejected("no_choice", f"{c.milestone or 'nothing'} waits for nobody to choose where the journey goes on")
+    _must_lead_to(state, _index(state, asked[0]), c.next_step)
+    return [ev.ArmChosen(asked[0], c.next_step, c.who or "a person")]
+
+
+def _must_lead_to(state: RunState, index: int, target: str) -> None:
+    spec = state.definition.milestones[index]
+    arms = [step.milestone for step in spec.next_steps]
+    if target not in arms or not is_choice(spec):
+        leads = f"it goes on to {', '.join(map(repr, arms))}" if is_choice(spec) else "there is no choice after it"
+        raise Rejected("no_such_step", f"{spec.id!r} does not lead to {target!r}: {leads}")
 
 
 def on_cancel(state: RunState, c: cmd.Cancel, now: float, calling: Collection[int]) -> list[Event]:
     """Undo what is done, unless there is no way back. While the undo is under way it changes nothing."""
+    _must_be_its_own(state)
     if state.final is SagaStatus.COMPLETED:
         raise Rejected("finished", "the saga is completed: `compensate` undoes a completed saga")
     return _stop_running(state, c, calling)
@@ -66,6 +89,7 @@ def on_cancel(state: RunState, c: cmd.Cancel, now: float, calling: Collection[in
 
 def on_compensate(state: RunState, c: cmd.Compensate, now: float, calling: Collection[int]) -> list[Event]:
     """As cancel, and of a completed saga too."""
+    _must_be_its_own(state)
     if c.expected is not None and c.expected != state.seq:
         raise Rejected("conflict", f"the saga has moved on since that preview (event {state.seq}): look at a new one")
     if state.definition.kind == "structured":
@@ -75,6 +99,12 @@ def on_compensate(state: RunState, c: cmd.Compensate, now: float, calling: Colle
     if state.final is SagaStatus.COMPLETED:
         raise Rejected("past_pivot", "the saga is completed past its pivot: there is no way back")
     return _stop_running(state, c, calling)
+
+
+def _must_be_its_own(state: RunState) -> None:
+    if state.parent is not None:
+        belongs = f"it belongs to {state.parent.saga_id}, milestone {state.parent.milestone!r}"
+        raise Rejected("owned_by_parent", f"{belongs}: cancel or compensate that one, it takes its children along")
 
 
 def _stop_running(state: RunState, c: cmd.Cancel | cmd.Compensate, calling: Collection[int]) -> list[Event]:
@@ -113,8 +143,11 @@ def on_retry(state: RunState, c: cmd.RetryMilestone, now: float, calling: Collec
         if c.input is not None:
             raise Rejected("no_milestone", "this attention is about the whole saga: `retry` it without an input first")
         return [ev.AttentionCleared(attention.kind, c.who, c.reason)]
+    if attention.kind in ONLY_STATED:
+        raise Rejected("not_retried", f"{attention.milestone!r} is not tried again: {ONLY_STATED[attention.kind]}")
     index = _index(state, attention.milestone)
-    if any(i != index for i in state.open):
+    side_by_side = state.direction == DO and not state.definition.is_line
+    if not side_by_side and any(i != index for i in state.open):
         raise Rejected("one_at_a_time", f"{_name(state, state.open[0])!r} has not ended: it goes on before another one")
     retried = ev.MilestoneRetried(attention.milestone, state.direction, c.who, c.reason)
     if c.input is None:
@@ -122,6 +155,12 @@ def on_retry(state: RunState, c: cmd.RetryMilestone, now: float, calling: Collec
     _may_edit(state, index)
     revision = len(state.inputs) + 1
     return [ev.InputRevised(attention.milestone, c.input, revision, c.who, c.reason), retried]
+
+
+ONLY_STATED = {
+    "no_arm": "it is done, `choose` where the journey goes on",
+    "child_resolved": "its child has ended for good, `skip` it or say what is so",
+}
 
 
 def _hasten(state: RunState, c: cmd.RetryMilestone, now: float, calling: Collection[int]) -> list[Event]:
@@ -166,10 +205,12 @@ def on_skip(state: RunState, c: cmd.Skip, now: float, calling: Collection[int]) 
 
 def _skippable(state: RunState, milestone: str | None, now: float, calling: Collection[int]) -> int:
     if _waits_for_a_person(state):
-        named = _attention(state, milestone).milestone
-        if named is None:
+        attention = _attention(state, milestone)
+        if attention.kind == "no_arm":
+            raise Rejected("no_arm", f"{attention.milestone!r} is done: `choose` where the journey goes on")
+        if attention.milestone is None:
             raise Rejected("no_milestone", "this attention is about the whole saga: `retry` or `resolve` it")
-        return _index(state, named)
+        return _index(state, attention.milestone)
     able = [i for i in state.open if i not in calling and _waits_or_backs_off(state, i, now, calling)]
     wanted = able if milestone is None else [i for i in able if _name(state, i) == milestone]
     if len(wanted) != 1:
@@ -178,7 +219,8 @@ def _skippable(state: RunState, milestone: str | None, now: float, calling: Coll
 
 
 def _waits_or_backs_off(state: RunState, index: int, now: float, calling: Collection[int]) -> bool:
-    return state.milestones[index].status is WAITING or _in_backoff(state, index, now, calling)
+    waits = state.milestones[index].status is WAITING and state.definition.milestones[index].kind != "child"
+    return waits or _in_backoff(state, index, now, calling)
 
 
 def _skip_undo(state: RunState, c: cmd.Skip) -> list[Event]:
@@ -245,7 +287,7 @@ def _may_yet_owe(state: RunState, index: int) -> bool:
     """It has no outcome, and may have had an effect that its undo would undo."""
     m = state.milestones[index]
     begun = m.status is WAITING or (m.status is RUNNING and m.doubt)
-    return begun and state.definition.milestones[index].undo is not None
+    return begun and state.definition.milestones[index].undoable
 
 
 def _waits_for_a_person(state: RunState) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from saga_journey.core import commands as cmd
 from saga_journey.core.canonical import decode
+from saga_journey.core.children import child_id
 from saga_journey.core.codec import decode_turn, event_fields, event_name
 from saga_journey.core.events import DO, UNDO
 from saga_journey.core.machine import decide
@@ -108,6 +109,8 @@ VERBS: dict[str, tuple[str, ...]] = {
     "handler_missing": ("retry", "cancel", "resolve"),
     "cannot_decode": ("retry", "cancel", "resolve"),
     "crash_loop": ("retry", "cancel", "resolve"),
+    "no_arm": ("choose", "cancel", "resolve"),
+    "child_resolved": ("skip", "it_happened", "it_did_not_happen", "cancel", "resolve"),
 }
 
 
@@ -141,7 +144,7 @@ def _milestone(state: RunState, index: int) -> MilestoneView:
         undo=undo_status(state, index),
         attempts=_number(m.do),
         undo_attempts=_number(m.undo),
-        has_undo=spec.undo is not None,
+        has_undo=spec.undoable,
         pivot=spec.pivot,
         optional=spec.optional,
         in_doubt=m.doubt,
@@ -159,9 +162,11 @@ def _waiting_for(state: RunState) -> str | None:
     if state.attention:
         return "; ".join(f"{a.kind} {a.milestone or ''}".strip() for a in state.attention)
     for index in state.open:
-        name = state.definition.milestones[index].id
+        name, kind = state.definition.milestones[index].id, state.definition.milestones[index].kind
+        if kind == "child" and state.waits_outside(index):
+            return f"the child {child_id(state.saga_id, name, state.milestones[index].revision)} of {name}"
         if state.waits_outside(index):
-            return f"an answer to {name}"
+            return f"the time of {name}" if kind == "timer" else f"an answer to {name}"
         if state.milestones[index].asking:
             return f"{name}, which is still working"
     return None
@@ -215,9 +220,9 @@ def _left_to_undo(state: RunState) -> list[int]:
 
 def _planned(state: RunState, index: int) -> PlannedUndo:
     m, spec = state.milestones[index], state.definition.milestones[index]
-    assert spec.undo is not None
     result = None if m.result is None else decode(m.result)
-    return PlannedUndo(spec.id, spec.undo, result, in_doubt=m.doubt or m.status is UNKNOWN)
+    handler = spec.undo or f"compensate {child_id(state.saga_id, spec.id, m.revision)}"
+    return PlannedUndo(spec.id, handler, result, in_doubt=m.doubt or m.status is UNKNOWN)
 
 
 def kept(state: RunState) -> tuple[str, ...]:
@@ -225,7 +230,9 @@ def kept(state: RunState) -> tuple[str, ...]:
     return tuple(
         spec.id
         for spec, m in zip(state.definition.milestones, state.milestones, strict=True)
-        if spec.undo is None and (m.status in (COMPLETED, UNKNOWN) or (m.status is SKIPPED and m.doubt))
+        if not spec.undoable
+        and spec.kind != "timer"
+        and (m.status in (COMPLETED, UNKNOWN) or (m.status is SKIPPED and m.doubt))
     )
 
 

@@ -49,7 +49,7 @@ def _action_ended(
             return _turned_away(state, index, spec, error, now, calling)
         case cmd.Uncallable(kind, detail):
             if draining(state):
-                return [interrupted(state, index)]  # nobody needs its handler any more
+                return interrupted(state, index)  # nobody needs its handler any more
             return _uncallable(spec, DO, kind, detail)
 
 
@@ -178,7 +178,7 @@ def _lost(state: RunState, index: int, now: float, calling: Collection[int]) -> 
 
 
 def _forward_goes_on(state: RunState, index: int, now: float) -> bool:
-    can_stop_here = state.definition.kind == "structured" or state.definition.milestones[index].undo is not None
+    can_stop_here = state.definition.kind == "structured" or state.definition.milestones[index].undoable
     stopped = state.stop is not None and can_stop_here
     return state.direction == DO and not stopped and now < bound_of(state, index)
 

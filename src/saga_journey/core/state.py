@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from saga_journey.core.canonical import Json
 from saga_journey.core.definition import JourneyDefinition
-from saga_journey.core.events import DO, UNDO, AttentionKind, Because, Op
+from saga_journey.core.events import DO, UNDO, AttentionKind, Because, Op, Parent
 
 
 class SagaStatus(StrEnum):
@@ -92,7 +92,19 @@ class Calls:
 class MilestoneState:
     """One milestone of a run: its action's side, and its undo's once that has begun."""
 
-    __slots__ = ("asking", "do", "doubt", "order", "result", "revision", "status", "undo", "undo_status")
+    __slots__ = (
+        "arm",
+        "asking",
+        "do",
+        "doubt",
+        "order",
+        "recalled",
+        "result",
+        "revision",
+        "status",
+        "undo",
+        "undo_status",
+    )
 
     def __init__(self) -> None:
         self.status: MilestoneStatus = PENDING
@@ -101,6 +113,8 @@ class MilestoneState:
         self.revision: int = 1
         self.result: Json | None = None
         self.asking: bool = False  # waiting on a participant that said "working", not on the outside
+        self.arm: str | None = None  # where the journey went on after it, when there was a choice
+        self.recalled: bool = False  # a child that was told to undo itself
         self.do: Calls | None = None
         self.undo: Calls | None = None
         self.undo_status: UndoStatus = UndoStatus.NONE
@@ -110,6 +124,7 @@ class MilestoneState:
         other.status, other.doubt, other.order = self.status, self.doubt, self.order
         other.revision, other.result, other.asking = self.revision, self.result, self.asking
         other.do, other.undo, other.undo_status = self.do, self.undo, self.undo_status
+        other.arm, other.recalled = self.arm, self.recalled
         return other
 
 
@@ -139,6 +154,7 @@ class RunState:
         "left",
         "milestones",
         "open",
+        "parent",
         "paused_at",
         "reason",
         "saga_id",
@@ -165,6 +181,7 @@ class RunState:
         self.deadline_missed: bool = False
         self.inputs: tuple[Json, ...] = ()  # by revision, the first is revision 1
         self.user: str | None = None
+        self.parent: Parent | None = None
         self.reason: str | None = None  # of a resolved run
         self.left: tuple[str, ...] = ()
         self.milestones: list[MilestoneState] = [_UNTOUCHED] * len(definition.milestones)
@@ -177,7 +194,7 @@ class RunState:
         other.paused_at, other.shift, other.attention = self.paused_at, self.shift, self.attention
         other.because, other.stop, other.deadline_missed = self.because, self.stop, self.deadline_missed
         other.inputs, other.user, other.reason, other.left = self.inputs, self.user, self.reason, self.left
-        other.milestones, other.open = self.milestones.copy(), self.open
+        other.milestones, other.open, other.parent = self.milestones.copy(), self.open, self.parent
         return other
 
     # --- questions ---
@@ -233,8 +250,10 @@ class RunState:
         return DO, m.do
 
     def waits_outside(self, index: int) -> bool:
-        """The milestone waits for `advance`: there is nothing to call."""
+        """The milestone waits for somebody else (an answer, a time, a child): there is nothing to call."""
         m = self.milestones[index]
+        if m.undo_status is UndoStatus.RUNNING:
+            return self.definition.milestones[index].kind == "child"
         return m.status is WAITING and not m.asking
 
     def expects(self, index: int, op: Op, attempt: int) -> bool:

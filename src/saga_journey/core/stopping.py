@@ -12,22 +12,30 @@ from saga_journey.errors import Rejected
 
 def turn_back(state: RunState, because: Because, calling: Collection[int]) -> list[Event]:
     """The decision. What is not being called now is closed with it; what is being called ends by itself first."""
-    events: list[Event] = []
-    for index in state.open:
-        if index not in calling:
-            events.append(interrupted(state, index))
-    events.append(ev.CompensationDecided(because))
-    return events
+    return [*interrupted_all(state, calling), ev.CompensationDecided(because)]
 
 
-def interrupted(state: RunState, index: int) -> Event:
-    """An intent that is queued is clean and is taken back; one that waits or backs off may have had an effect."""
-    m, name = state.milestones[index], state.definition.milestones[index].id
+def interrupted_all(state: RunState, calling: Collection[int], ended: int | None = None) -> list[Event]:
+    """What becomes of everything open but what is being called, and but the milestone that has just ended."""
+    still = [index for index in state.open if index != ended and index not in calling]
+    return [event for index in still for event in interrupted(state, index)]
+
+
+def interrupted(state: RunState, index: int) -> list[Event]:
+    """An intent that is queued is clean and is taken back; one that waits or backs off may have had an effect.
+
+    A child is told to undo itself, and is waited for.
+    """
+    m, spec = state.milestones[index], state.definition.milestones[index]
+    if spec.kind == "child":
+        return [] if m.recalled else [ev.ChildRecalled(spec.id, "its parent stops")]
+    if spec.kind == "timer":
+        return [ev.MilestoneRefused(spec.id, "not waited for any longer")]
     if m.doubt or m.status is WAITING:
-        return ev.MilestoneGaveUp(name, "interrupted while it waited")
+        return [ev.MilestoneGaveUp(spec.id, "interrupted while it waited")]
     if state.calls(index).number > 1:
-        return ev.MilestoneRefused(name, "not attempted again")
-    return ev.AttemptWithdrawn(name, DO, "not attempted")
+        return [ev.MilestoneRefused(spec.id, "not attempted again")]
+    return [ev.AttemptWithdrawn(spec.id, DO, "not attempted")]
 
 
 def stop(state: RunState, because: Because, calling: Collection[int]) -> list[Event]:
@@ -44,8 +52,7 @@ def stop(state: RunState, because: Because, calling: Collection[int]) -> list[Ev
 def _stop_structured(state: RunState, because: Because, calling: Collection[int]) -> list[Event]:
     if state.stop:
         return []
-    closed = [interrupted(state, index) for index in state.open if index not in calling]
-    return [ev.StopRequested(because), *closed]
+    return [ev.StopRequested(because), *interrupted_all(state, calling)]
 
 
 def pivot_held(state: RunState, calling: Collection[int]) -> bool:
@@ -56,7 +63,7 @@ def pivot_held(state: RunState, calling: Collection[int]) -> bool:
     if pivot in calling and pivot in state.open:
         return True
     may_have_happened = in_doubt(state, pivot) or state.milestones[pivot].status is WAITING
-    return may_have_happened and state.definition.milestones[pivot].undo is None
+    return may_have_happened and not state.definition.milestones[pivot].undoable
 
 
 def draining(state: RunState) -> bool:
@@ -74,11 +81,10 @@ def after_failure(state: RunState, index: int, ended: Event, calling: Collection
         return [ended] if state.stop else [ended, ev.AttentionRaised("milestone_failed", spec.id, error)]
     if state.past_pivot:
         return [ended, ev.AttentionRaised("cannot_go_on", spec.id, error)]
-    if spec.pivot and unknown and spec.undo is None:
+    if spec.pivot and unknown and not spec.undoable:
         return [ended, ev.AttentionRaised("pivot_in_doubt", spec.id, error)]
     because = state.stop or Because("failure", spec.id, error)
-    others = [interrupted(state, i) for i in state.open if i != index and i not in calling]
-    return [ended, *others, ev.CompensationDecided(because)]
+    return [ended, *interrupted_all(state, calling, index), ev.CompensationDecided(because)]
 
 
 def _error_of(ended: Event) -> str:

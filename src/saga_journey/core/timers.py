@@ -20,22 +20,27 @@ def bound_of(state: RunState, index: int) -> float:
     """When the time of an open action is up, in store time: `within`, the wait of an external, or 24 h of "working"."""
     spec, m = state.definition.milestones[index], state.milestones[index]
     calls = state.calls(index)
+    if m.recalled:
+        return FOREVER
     bounds = [FOREVER]
     if spec.within is not None:
         bounds.append(calls.since + spec.within)
     elif m.asking:
         bounds.append(calls.since + WORKING_AT_MOST)
-    if spec.kind == "external":
+    if spec.kind in ("external", "timer"):
         bounds.append(calls.since + spec.timeout)
     return min(bounds)
 
 
-def next_due(state: RunState) -> float | None:
-    """When this run needs a worker next by the clock alone; None when only a person or a message can move it."""
+def next_due(state: RunState, calling: Collection[int] = ()) -> float | None:
+    """When this run needs a worker next by the clock alone; None when only a person or a message can move it.
+
+    What is being called is bounded by its caller instead.
+    """
     if state.final is not None or state.paused_at is not None:
         return None
     times = [t for t in (state.deadline_at,) if t is not None]
-    times += [_due_of(state, index) for index in state.open if not state.blocked(index)]
+    times += [_due_of(state, index) for index in state.open if index not in calling and not state.blocked(index)]
     due = min(times, default=FOREVER)
     return None if due == FOREVER else due
 
@@ -75,7 +80,15 @@ def on_time_passed(state: RunState, now: float, calling: Collection[int]) -> lis
 
 def _time_is_up(state: RunState, index: int, calling: Collection[int]) -> list[Event]:
     """A milestone that was never called is clean; anything else is unknown (SEMANTICS 23)."""
-    name, m = state.definition.milestones[index].id, state.milestones[index]
+    name, m, kind = (
+        state.definition.milestones[index].id,
+        state.milestones[index],
+        state.definition.milestones[index].kind,
+    )
+    if kind == "timer":
+        return [ev.MilestoneCompleted(name)]
+    if kind == "child":
+        return [ev.ChildRecalled(name, "its time was up")]
     never_called = not state.waits_outside(index) and not m.asking and not m.doubt and state.calls(index).number == 1
     if never_called:
         return after_failure(state, index, ev.MilestoneRefused(name, "not_attempted: its time was up first"), calling)
@@ -91,10 +104,11 @@ def _deadline(state: RunState, calling: Collection[int]) -> list[Event]:
         return [ev.DeadlineMissed()]  # past the pivot: it is only told
 
 
-def overdue(state: RunState, now: float) -> bool:
+def overdue(state: RunState, now: float, calling: Collection[int] = ()) -> bool:
     """Has some clock of this run struck already?"""
     if (deadline := state.deadline_at) is not None and now >= deadline:
         return True
     if state.direction == UNDO:
         return False
-    return any(now >= bound_of(state, index) for index in state.open if not state.blocked(index))
+    waiting = [index for index in state.open if index not in calling and not state.blocked(index)]
+    return any(now >= bound_of(state, index) for index in waiting)

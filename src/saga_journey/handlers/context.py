@@ -134,7 +134,7 @@ class Context(Generic[I]):
     @overload
     def result(self, of: Callable[[Context[Any]], R], default: D) -> R | D: ...
     @overload
-    def result(self, of: str, default: D) -> Any: ...
+    def result(self, of: str, default: object) -> Any: ...
     def result(self, of: Any, default: Any = _MISSING) -> Any:
         """What an earlier milestone returned: by its function, its milestone object or its id.
 
@@ -153,8 +153,8 @@ class Context(Generic[I]):
 
     def _index(self, of: Any) -> int:
         definition = self._call.state.definition
-        name = of if isinstance(of, str) else getattr(of, "id", None)
-        if name is not None:
+        name = getattr(of, "id", of)
+        if isinstance(name, str):
             if name not in definition.index:
                 raise NoResult(f"{name!r} is no milestone of {definition.name!r}")
             return definition.index[name]

@@ -15,6 +15,7 @@ from saga_journey.core.events import DO
 from saga_journey.core.state import COMPLETED, RunState
 from saga_journey.core.walk import owes_undo
 from saga_journey.errors import Misconfigured, Refused, SagaJourneyError, Working
+from saga_journey.handlers.conditions import choose
 from saga_journey.handlers.context import NOT_READ, Context, read_result
 from saga_journey.handlers.curator import Curator, Handler
 from saga_journey.handlers.threads import HandlerThreads
@@ -32,6 +33,9 @@ class LocalInvoker:
 
     def missing(self, definition: JourneyDefinition) -> tuple[str, ...]:
         return self._curator.missing(definition)
+
+    def choose(self, state: RunState, milestone: int) -> str:
+        return choose(state, milestone)
 
     def problem_with(self, definition: JourneyDefinition, milestone: str, result: Json | None) -> str | None:
         index = definition.index.get(milestone)

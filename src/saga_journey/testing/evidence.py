@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from saga_journey.core.definition import JourneyDefinition, Milestone
 from saga_journey.core.events import Op
+from saga_journey.core.session import SESSION_PREFIX
 from saga_journey.core.state import FINAL, RunState, SagaStatus
 from saga_journey.testing.acknowledged import Acknowledged, read_log
 from saga_journey.testing.journal import Fact, HeldIntent, JournalReader, JournalTurn, all_held
@@ -176,11 +177,15 @@ class _Tables:
             for row in reader.rows(
                 "select tenant, run, saga, definition, status, due_at, owner, epoch, updated_at from run order by 1, 2"
             )
+            if not row[2].startswith(SESSION_PREFIX)  # it promises none of this
         ]
+        self._known = set(reader.rows("select tenant, run from run"))
         self._tenants = dict(reader.rows("select tenant, name from tenant"))
         self._definitions = {
             number: (tenant, said, reader.definition(number))
-            for number, tenant, said in reader.rows("select definition, tenant, hash from definition")
+            for number, tenant, said in reader.rows(
+                "select definition, tenant, hash from definition where json_extract(body, '$.kind') is not 'session'"
+            )
         }
         self._commands = self._grouped("command", "command, name, answer is not null")
         self._outbox = self._grouped("outbox", "seq, item, kind, body")
@@ -226,10 +231,9 @@ class _Tables:
         return turns, None
 
     def homeless(self) -> list[str]:
-        known = {(row.tenant, row.run) for row in self.runs}
         found = []
         for table in ("journal", "outbox", "command", "start_key"):
             for tenant, run in self._reader.rows(f"select distinct tenant, run from {table}"):
-                if (tenant, run) not in known:
+                if (tenant, run) not in self._known:
                     found.append(f"{table} has rows of run {run} of tenant {tenant}, which does not exist")
         return found

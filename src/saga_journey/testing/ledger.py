@@ -193,10 +193,8 @@ class Ledger:
         return self._db.execute(f"select 1 from entry where {condition} limit 1", values).fetchone() is not None
 
     def _append(self, r: Request, now: float, applied: bool, why: str, visible: bool | None) -> Entry:
-        values = (
-            *(r.tenant, r.key, r.saga, r.milestone, r.op, r.body, r.fence, now, applied, why),
-            *(visible, r.action_key, r.undoable, r.emits, os.getpid()),
-        )
+        asked = r.tenant, r.key, r.saga, r.milestone, r.op, r.body, r.fence
+        values = (*asked, now, applied, why, visible, r.action_key, r.undoable, r.emits, os.getpid())
         marks = ", ".join("?" * len(values))
         names = ", ".join(f.name for f in fields(Entry)[1:])
         n = self._db.execute(f"insert into entry ({names}) values ({marks}) returning n", values).fetchone()[0]

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from saga_journey.core.commands import Answer
 from saga_journey.core.definition import JourneyDefinition
+from saga_journey.core.session_definition import SessionDefinition
 from saga_journey.ports import (
     Claimed,
     JournalRow,
@@ -62,7 +63,7 @@ class WrappedStore:
     async def tenant(self, name: str) -> int:
         return await self.around_write("tenant", lambda: self.inner.tenant(name))
 
-    async def save_definition(self, tenant: int, definition: JourneyDefinition) -> int:
+    async def save_definition(self, tenant: int, definition: JourneyDefinition | SessionDefinition) -> int:
         return await self.around_write("save_definition", lambda: self.inner.save_definition(tenant, definition))
 
     async def start(self, new: NewRun) -> Started:
@@ -94,11 +95,17 @@ class WrappedStore:
     async def definition(self, number: int) -> JourneyDefinition:
         return await self.around_read("definition", lambda: self.inner.definition(number))
 
+    async def definition_number(self, tenant: int, hash: str) -> int:
+        return await self.around_read("definition_number", lambda: self.inner.definition_number(tenant, hash))
+
     async def definition_for(self, tenant: int, number: int) -> JourneyDefinition | None:
         return await self.around_read("definition_for", lambda: self.inner.definition_for(tenant, number))
 
     async def definitions(self, above: int = 0) -> dict[int, JourneyDefinition]:
         return await self.around_read("definitions", lambda: self.inner.definitions(above))
+
+    async def session_definition(self, number: int) -> SessionDefinition:
+        return await self.around_read("session_definition", lambda: self.inner.session_definition(number))
 
     async def unfinished(self, name: str, version: int, other_than: str) -> list[str]:
         return await self.around_read("unfinished", lambda: self.inner.unfinished(name, version, other_than))

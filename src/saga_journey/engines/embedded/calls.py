@@ -20,7 +20,7 @@ TICK = 0.1
 
 
 class LiveCalls:
-    """The calls under way in this process, one for each run at most."""
+    """The calls under way in this process."""
 
     def __init__(
         self,
@@ -34,34 +34,31 @@ class LiveCalls:
         self._linger = linger
         self._left_behind = left_behind
         self._deadline = deadline
-        self._live: dict[OwnedRun, Call] = {}
+        self._live: dict[Call, OwnedRun] = {}
         self._sweep: Timer | None = None
 
     def begin(self, run: OwnedRun, call: Call) -> None:
         """From now on the call is kept to its deadline."""
-        self._live[run] = call
+        self._live[call] = run
         if call.deadline - call.began < 10 * TICK:
             self._clock.call_at(call.deadline, lambda: self._check(run, call))
         if self._sweep is None:
             self._sweep = self._clock.call_at(call.began + TICK, self._look)
 
-    def end(self, run: OwnedRun, call: Call) -> bool:
+    def end(self, call: Call) -> bool:
         """False when the call was left behind: it is nobody's any more."""
-        if self._live.get(run) is not call:
-            return False
-        del self._live[run]
-        return True
+        return self._live.pop(call, None) is not None
 
     def _look(self) -> None:
         self._sweep = None
-        for run, call in list(self._live.items()):
+        for call, run in list(self._live.items()):
             self._check(run, call)
         if self._live:
             self._sweep = self._clock.call_at(self._clock.now() + TICK, self._look)
 
     def _check(self, run: OwnedRun, call: Call) -> None:
-        if self._live.get(run) is not call:
-            return  # it has ended, or another one is under way
+        if call not in self._live:
+            return  # it has ended
         now = self._clock.now()
         if run.deadline_at is not None and now >= run.deadline_at:
             run.deadline_at = None
@@ -70,11 +67,12 @@ class LiveCalls:
             return
         if not call.over_time:
             call.over_time = True
-            if call.stoppable and run.task is not None:
+            task = run.lanes.get(call.milestone, run.task)
+            if call.stoppable and task is not None:
                 call.cancelled = True
-                run.task.cancel()
+                task.cancel()
         elif now - call.deadline >= self._linger:
-            del self._live[run]
+            del self._live[call]
             self._left_behind(run, call)
 
     def close(self) -> None:

@@ -16,10 +16,11 @@ from saga_journey.core.state import RunState
 from saga_journey.core.timers import call_limit, next_due, overdue
 from saga_journey.engines.embedded.calls import LiveCalls
 from saga_journey.engines.embedded.clock import pass_until
+from saga_journey.engines.embedded.family import Family
 from saga_journey.engines.embedded.outgoing import outbox_rows
 from saga_journey.engines.embedded.owned import OwnedRun
 from saga_journey.engines.embedded.scheduler import Scheduler
-from saga_journey.engines.embedded.turn import Turns, is_settled
+from saga_journey.engines.embedded.turn import NEVER, Turns, is_settled, to_call
 from saga_journey.errors import Closed, StoreError
 from saga_journey.ports import (
     AttemptEnded,
@@ -69,8 +70,17 @@ class EmbeddedEngine:
         self._publishing = publishing
         self._observers: list[Observer] = []
         self._calls = LiveCalls(clock, settings.linger, left_behind=self._leave_behind, deadline=self._deadline_struck)
-        self._turns = Turns(store, clock, invoker, publishing=publishing, told=self._told, observe=self._turn_seen)
-        self._scheduler = Scheduler(store, clock, invoker, self._turns, settings, self._spawn)
+        self._family = Family(store, publishing=publishing)
+        self._turns = Turns(
+            store,
+            clock,
+            invoker,
+            family=self._family,
+            publishing=publishing,
+            told=self._told,
+            observe=self._turn_seen,
+        )
+        self._scheduler = Scheduler(store, clock, invoker, self._turns, self._family, settings, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = 0  # starts whose commit is under way
         self._none_starting: asyncio.Future[None] | None = None
@@ -96,6 +106,8 @@ class EmbeddedEngine:
         """A run for which a place is free is claimed by the commit that starts it; another one waits unclaimed."""
         if self._closed:
             raise Closed("these journeys are closed: open them again")
+        if not turn.state.definition.is_line:
+            await self._family.meet(tenant_number, turn.state.definition)
         place = self._scheduler.take_place() if self._working else False
         self._starting += 1
         try:
@@ -130,7 +142,7 @@ class EmbeddedEngine:
             self._none_starting = None
 
     def _new_run(self, turn: Turn, definition: int, tenant: int, key: StartKey | None, *, here: bool) -> NewRun:
-        state = turn.state
+        state, nothing = turn.state, RunState(turn.state.definition, turn.state.saga_id)
         return NewRun(
             tenant=tenant,
             saga_id=state.saga_id,
@@ -141,7 +153,8 @@ class EmbeddedEngine:
             due_at=state.at,
             owner=self._scheduler.owner if here else None,
             start_key=key,
-            outbox=outbox_rows(RunState(state.definition, state.saga_id), turn.events, ()) if self._publishing else (),
+            outbox=outbox_rows(nothing, turn.events, ()) if self._publishing else (),
+            children=() if state.definition.is_line else self._family.born(tenant, nothing, state),
         )
 
     def _begin(self, run: OwnedRun, turn: Turn, *, here: bool) -> None:
@@ -171,6 +184,8 @@ class EmbeddedEngine:
             if run.inbox:
                 await self._turns.take(run)
             await self._store.has_room() if self._store.full else None
+            if not run.state.definition.is_line:
+                await self._drive_side_by_side(run)
             while not run.gone:
                 now, index = self._clock.now(), run.next
                 if index is None or self._turns.stopping:
@@ -187,6 +202,32 @@ class EmbeddedEngine:
             log.exception("%s: moving it failed; the next claim goes on from the journal", run.saga_id)
             await self._drop(run)
 
+    async def _drive_side_by_side(self, run: OwnedRun) -> None:
+        """The same where several milestones may be called at once: each call has a task of its own, a lane."""
+        lanes: dict[int, asyncio.Task[None]] = {}
+        run.lanes = lanes
+        while not run.gone:
+            now, waiting = self._clock.now(), to_call(run.state, run.calling)
+            if not run.calling and (self._turns.stopping or not waiting):
+                await self._turns.release(run)
+            elif not self._turns.stopping and run.state.definition.has_clocks and overdue(run.state, now, run.calling):
+                await self._turns.take(run, TimePassed())
+            else:
+                for index in () if self._turns.stopping else waiting:
+                    if run.state.calls(index).not_before <= now:
+                        run.calling = (*run.calling, index)
+                        lanes[index] = self._background(self._lane(run, index, now))
+                await self._sleep(run)
+
+    async def _lane(self, run: OwnedRun, index: int, now: float) -> None:
+        try:
+            await self._attempt(run, index, now)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("%s: a call failed to be recorded; the next claim goes on from the journal", run.saga_id)
+            await self._drop(run)
+
     async def _attempt(self, run: OwnedRun, index: int, now: float) -> bool:
         """Calls one handler and commits what came of it. False: the call was left behind and reports nothing."""
         state = run.state
@@ -195,11 +236,13 @@ class EmbeddedEngine:
         call = Call(state, index, op, calls.number, calls.fence, run.tenant, now + limit, now)
         prepared = run.uncallable or self._invoker.prepare(call)
         if isinstance(prepared, Uncallable):
+            run.calling = _without(run.calling, index)
             await self._turns.take(run, Report(index, op, call.attempt, prepared))
             return True
         if self._observers:
             self._observe(_starting(run, call))
-        run.calling = (index,)
+        if index not in run.calling:
+            run.calling = (*run.calling, index)
         run.deadline_at = state.deadline_at if state.definition.has_clocks else None
         self._calls.begin(run, call)
         try:
@@ -208,13 +251,13 @@ class EmbeddedEngine:
             outcome = _cancelled(call, closing=self._turns.stopping)
         if call.cancelled:
             asyncio.current_task().uncancel()  # type: ignore[union-attr]
-        if not self._calls.end(run, call):
+        if not self._calls.end(call):
             return False
         if run.alone:
             self._scheduler.suspects_no_longer(run)
         if call.over_time or self._observers:
             outcome = self._seen(run, call, outcome)
-        run.calling = ()
+        run.calling = _without(run.calling, index)
         await self._turns.take(run, Report(index, op, call.attempt, outcome))
         return True
 
@@ -232,12 +275,15 @@ class EmbeddedEngine:
         )
 
         async def go_on() -> None:
-            run.calling = ()
+            run.calling = _without(run.calling, call.milestone)
             outcome = self._seen(run, call, Unknown("left behind"))
             await self._turns.take(run, Report(call.milestone, call.op, call.attempt, outcome))
-            await self._drive(run)
+            if run.state.definition.is_line:  # else the run's own task is still there
+                await self._drive(run)
 
-        run.task = self._background(go_on())
+        task = self._background(go_on())
+        if run.state.definition.is_line:
+            run.task = task
 
     def _deadline_struck(self, run: OwnedRun) -> None:
         """The run's deadline struck during a call: it is decided now, the call ends by itself."""
@@ -246,7 +292,7 @@ class EmbeddedEngine:
     async def _sleep(self, run: OwnedRun) -> None:
         """Until the next attempt is due, or something else arrives for the run."""
         run.sleeper = asyncio.get_running_loop().create_future()
-        timer = self._clock.call_at(next_due(run.state) or self._clock.now(), run.wake)
+        timer = self._clock.call_at(next_due(run.state, run.calling) or NEVER, run.wake)
         try:
             await run.sleeper
         finally:
@@ -267,6 +313,8 @@ class EmbeddedEngine:
             asked = self._asked.pop((run.key, command_id), None)
             if asked is not None and not asked.done():
                 asked.set_result(answer)
+        if write.starts or write.messages:
+            self._scheduler.nudge()
         if run.gone:
             self._scheduler.released(run, write)
             if run.key in self._watchers:
@@ -390,6 +438,10 @@ class EmbeddedEngine:
         await asyncio.wait({over, ended}, return_when=asyncio.FIRST_COMPLETED)
         over.cancel()
         ended.cancel()
+
+
+def _without(calling: tuple[int, ...], index: int) -> tuple[int, ...]:
+    return () if calling == (index,) else tuple([i for i in calling if i != index])
 
 
 def _cancelled(call: Call, *, closing: bool) -> Unknown:

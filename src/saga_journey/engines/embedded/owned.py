@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from saga_journey.core.commands import Command, External, Uncallable
@@ -19,6 +21,7 @@ class Sent(NamedTuple):
 
 
 Arrival = Command | Sent
+NO_LANES: Mapping[int, asyncio.Task[None]] = MappingProxyType({})
 
 
 class OwnedRun:
@@ -37,6 +40,7 @@ class OwnedRun:
         "gone",
         "inbox",
         "key",
+        "lanes",
         "lost",
         "next",
         "saga_id",
@@ -66,6 +70,7 @@ class OwnedRun:
         self.gone: bool = False
         self.settled: asyncio.Future[None] | None = None
         self.sleeper: asyncio.Future[None] | None = None
+        self.lanes: dict[int, asyncio.Task[None]] | Mapping[int, asyncio.Task[None]] = NO_LANES  # calls side by side
         self.task: asyncio.Task[None] | None = None
         self.uncallable: Uncallable | None = None  # why this process cannot call its handlers
 

@@ -18,6 +18,7 @@ from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.evolve import evolve
 from saga_journey.core.state import RunState, SagaStatus
 from saga_journey.engines.embedded.clock import pass_until
+from saga_journey.engines.embedded.family import Family
 from saga_journey.engines.embedded.owned import OwnedRun, Sent
 from saga_journey.engines.embedded.turn import NEVER, Turns
 from saga_journey.errors import Overloaded, StoreBroken, StoreError, StoreFull
@@ -51,6 +52,7 @@ class Scheduler:
         clock: Clock,
         invoker: Invoker,
         turns: Turns,
+        family: Family,
         settings: Settings,
         drive: Callable[[OwnedRun], asyncio.Task[None]],
     ) -> None:
@@ -58,6 +60,7 @@ class Scheduler:
         self._clock = clock
         self._invoker = invoker
         self._turns = turns
+        self._family = family
         self._settings = settings
         self._drive = drive
         self.owned: dict[RunKey, OwnedRun] = {}
@@ -178,6 +181,7 @@ class Scheduler:
             return
         try:
             definition = await self._store.definition(claimed.record.definition)
+            await self._family.meet(claimed.record.key.tenant, definition)
             state = fold(definition, claimed)
             run = OwnedRun(claimed.record.key, claimed.record.tenant, claimed.record.epoch, state, claimed.lost)
             run.alone = claimed.fragile

@@ -13,15 +13,16 @@ from collections.abc import Callable, Sequence
 
 from saga_journey.core import events as ev
 from saga_journey.core.codec import encode_turn
-from saga_journey.core.commands import Advance, Answer, Command, Skip, StateFact
+from saga_journey.core.commands import Advance, Answer, Command, Recall, Skip, StateFact
 from saga_journey.core.events import DO, Event
 from saga_journey.core.machine import Turn, decide
 from saga_journey.core.state import FINAL, RunState, SagaStatus
 from saga_journey.core.timers import next_due
-from saga_journey.core.walk import next_call
+from saga_journey.core.walk import calls_somebody, next_call
+from saga_journey.engines.embedded.family import Family, messages
 from saga_journey.engines.embedded.outgoing import outbox_rows
 from saga_journey.engines.embedded.owned import Arrival, OwnedRun, Sent
-from saga_journey.ports import Clock, Fenced, Invoker, RowChange, Store, TurnWrite
+from saga_journey.ports import Clock, Conflict, Fenced, Invoker, RowChange, Store, TurnWrite
 
 log: logging.Logger = logging.getLogger("saga_journey.engine")
 
@@ -43,6 +44,7 @@ class Turns:
         clock: Clock,
         invoker: Invoker,
         *,
+        family: Family,
         publishing: bool,
         told: Callable[[OwnedRun, TurnWrite, Sequence[tuple[str, Answer]]], None],
         observe: Callable[[OwnedRun, Sequence[Event]], None],
@@ -50,6 +52,7 @@ class Turns:
         self._store = store
         self._clock = clock
         self._invoker = invoker
+        self._family = family
         self._publishing = publishing
         self._told = told
         self._observe = observe
@@ -87,7 +90,7 @@ class Turns:
     async def _one(self, run: OwnedRun, arrived: list[Arrival]) -> None:
         before, now = run.state, self._clock.now()
         if len(arrived) == 1 and type(arrived[0]) is not Sent:
-            turn, answers = decide(before, arrived, now, run.calling), NO_ANSWERS  # type: ignore[arg-type]
+            turn, answers = decide(before, arrived, now, run.calling, self._invoker.choose), NO_ANSWERS  # type: ignore[arg-type]
         else:
             turn, answers = self._decide_all(run, arrived, now)
         events, after = turn.events, turn.state
@@ -96,21 +99,37 @@ class Turns:
             outbox = outbox_rows(before, events, arrived) if self._publishing else ()
             at, text = after.at, encode_turn(events)
             write = TurnWrite(run.key, run.epoch, before.seq + 1, at, text, row, answers, outbox)
+            if after.parent is not None or not after.definition.is_line:
+                self._tell_family(run, write, before, after, events, arrived)
         elif row is not None or answers:
             write = TurnWrite(run.key, run.epoch, before.seq + 1, now, None, row, answers)
         else:
             return
         try:
             await self._store.commit(write)
-        except Fenced:
+        except (Fenced, Conflict):
             self._lost(run, write)
             return
         run.state = after
         if self.observed and events:
             self._observe(run, events)
-        if row is not None or answers:
+        if row is not None or answers or write.starts or write.messages:
             run.gone = row is not None and row.owner is None
             self._told(run, write, answers)
+
+    def _tell_family(
+        self,
+        run: OwnedRun,
+        write: TurnWrite,
+        before: RunState,
+        after: RunState,
+        events: Sequence[Event],
+        arrived: Sequence[Arrival],
+    ) -> None:
+        """Children that start, and what is said to children and parent, ride in the same commit."""
+        asked = any(type(a) is Sent and type(a.command) is Recall for a in arrived)
+        write.starts = self._family.born(run.key.tenant, before, after)
+        write.messages = messages(before, after, events, asked=asked)
 
     def _lost(self, run: OwnedRun, write: TurnWrite) -> None:
         log.warning("%s: another worker has claimed it; what was decided here is dropped", run.saga_id)
@@ -122,7 +141,7 @@ class Turns:
         refused = {a.command_id: answer for a in arrived if type(a) is Sent and (answer := self._misfit(run.state, a))}
         kept = [a for a in arrived if type(a) is not Sent or a.command_id not in refused]
         commands: list[Command] = [a.command if type(a) is Sent else a for a in kept]  # type: ignore[misc]
-        turn = decide(run.state, commands, now, run.calling)
+        turn = decide(run.state, commands, now, run.calling, self._invoker.choose)
         decided = zip(kept, turn.answers, strict=True)
         answers = [(a.command_id, answer) for a, answer in decided if type(a) is Sent and answer is not None]
         return turn, [*refused.items(), *answers]
@@ -149,8 +168,7 @@ class Turns:
         self, run: OwnedRun, before: RunState, events: Sequence[Event], after: RunState, now: float
     ) -> RowChange | None:
         """The index row changes only when a reader, or another worker, must see something else than before."""
-        index = run.next = next_call(after)
-        ready = index is not None and not self.stopping and after.calls(index).not_before <= now + HOLD
+        ready = self._has_work(run, after, now) and not self.stopping
         if not ready and not run.calling:  # a claim is never released under a call
             return self._released(after)
         if len(events) == 1 and type(events[0]) in UNREMARKABLE and not run.lost:
@@ -159,6 +177,13 @@ class Turns:
         if lost == run.lost and before.status is after.status:
             return None
         return RowChange(after.status, self.owner, now, run.lost, needs=False)
+
+    def _has_work(self, run: OwnedRun, after: RunState, now: float) -> bool:
+        """Something is to be called now or soon, beside what is being called."""
+        if after.definition.is_line:
+            index = run.next = next_call(after)
+            return index is not None and after.calls(index).not_before <= now + HOLD
+        return any(after.calls(i).not_before <= now + HOLD for i in to_call(after, run.calling))
 
     def _released(self, after: RunState) -> RowChange:
         needs = bool(after.attention) and any(a.kind in PARKED_FOR_CODE for a in after.attention)
@@ -187,6 +212,13 @@ def _gives_a_result(state: RunState, command: Command) -> bool:
 
 UNREMARKABLE = frozenset({ev.MilestoneCompleted, ev.MilestoneCompensated, ev.AttemptEnded})
 """Alone in a turn, these change nothing that the index row says."""
+
+
+def to_call(state: RunState, calling: Sequence[int]) -> list[int]:
+    """The milestones that are to be called, now or later, and are not being called."""
+    if state.final is not None or state.paused_at is not None:
+        return []
+    return [index for index in state.open if index not in calling and calls_somebody(state, index)]
 
 
 def lost_attempts(state: RunState) -> int:

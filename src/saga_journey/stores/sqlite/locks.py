@@ -31,7 +31,7 @@ class OwnerLocks:
             self._held[owner] = NO_FILE
             return
         fd = os.open(self._file(owner), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(fd)
         self._held[owner] = fd
 
     def holds(self, owner: int | None) -> bool:
@@ -55,7 +55,7 @@ class OwnerLocks:
         except OSError:
             return False
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(fd)
         except OSError:
             return False
         else:
@@ -71,3 +71,9 @@ class OwnerLocks:
 
     def _file(self, owner: int) -> str:
         return f"{self._path}-owner-{owner}"
+
+
+def _lock(fd: int) -> None:
+    """Raises OSError when somebody else holds it."""
+    assert fcntl is not None, "where files cannot be locked there is no path either"
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -103,6 +103,14 @@ where c.answer is null and r.owner = ?1 order by c.sent_at;
 -- name: store_command
 insert or ignore into command (tenant, run, command, name, body, sent_at) values (?1, ?2, ?3, ?4, ?5, ?6);
 
+-- name: store_message
+-- A command from one run to another one of its tenant.
+insert or ignore into command (tenant, run, command, name, body, sent_at)
+select tenant, run, ?3, ?4, ?5, ?6 from run where tenant = ?1 and saga = ?2;
+
+-- name: make_recipient_due
+update run set due_at = ?3 where tenant = ?1 and saga = ?2 and owner is null;
+
 -- name: answer
 select answer from command where tenant = ?1 and run = ?2 and command = ?3;
 
@@ -151,10 +159,14 @@ select definition from definition where tenant = ?1 and hash = ?2;
 select body from definition where definition = ?1;
 
 -- name: definition_of_tenant
-select body from definition where definition = ?1 and tenant = ?2;
+-- Of a journey: a session has nothing to execute.
+select body from definition
+where definition = ?1 and tenant = ?2 and json_extract(body, '$.kind') is not 'session';
 
 -- name: definition_bodies
-select definition, body from definition where definition > ?1;
+-- Of journeys: sessions need no worker.
+select definition, body from definition
+where definition > ?1 and json_extract(body, '$.kind') is not 'session';
 
 -- name: unfinished
 -- Open runs are exactly those with a due_at.

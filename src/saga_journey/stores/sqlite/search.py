@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from saga_journey.core.session import SESSION_PREFIX
 from saga_journey.ports import Search
 from saga_journey.stores.queries import load_queries
 
@@ -15,6 +16,7 @@ def search_statement(tenant: str, search: Search) -> tuple[str, tuple[Any, ...]]
     conditions = ["t.name = ?"]
     values: list[Any] = [tenant]
     for condition, value in (
+        (f"(substr(r.saga, 1, {len(SESSION_PREFIX)}) = '{SESSION_PREFIX}') = ?", search.sessions),
         ("r.status = ?", search.status),
         ("d.name = ?", search.journey),
         ("r.started_at >= ?", search.since),

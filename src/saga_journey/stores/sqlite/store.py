@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 from saga_journey.core.codec import decode_answer, decode_definition, encode_definition
 from saga_journey.core.commands import Answer
 from saga_journey.core.definition import JourneyDefinition
+from saga_journey.core.session_codec import decode_definition as decode_session_definition
+from saga_journey.core.session_definition import SessionDefinition
 from saga_journey.core.state import SagaStatus
-from saga_journey.errors import Closed
+from saga_journey.errors import Closed, StoreError
 from saga_journey.ports import (
     CRASH_LOOP,
     FRAGILE,
@@ -73,6 +75,7 @@ class SqliteStore:
         self._tenants: dict[str, int] = {}
         self._numbers: dict[tuple[int, str], int] = {}
         self._definitions: dict[int, JourneyDefinition] = {}
+        self._session_definitions: dict[int, SessionDefinition] = {}
 
     @classmethod
     async def open(cls, url: str) -> SqliteStore:
@@ -129,19 +132,33 @@ class SqliteStore:
             self._tenants[name] = await self._write(lambda db: _tenant(db, name))
         return self._tenants[name]
 
-    async def save_definition(self, tenant: int, definition: JourneyDefinition) -> int:
+    async def save_definition(self, tenant: int, definition: JourneyDefinition | SessionDefinition) -> int:
         known = (tenant, definition.hash)
         if known not in self._numbers:
             number = await self._write(lambda db: _save_definition(db, tenant, definition, self.now()))
             self._numbers[known] = number
-            self._definitions[number] = definition
+            self._remember(number, definition)
         return self._numbers[known]
+
+    def _remember(self, number: int, definition: JourneyDefinition | SessionDefinition) -> None:
+        if isinstance(definition, JourneyDefinition):
+            self._definitions[number] = definition
+        else:
+            self._session_definitions[number] = definition
 
     async def definition(self, number: int) -> JourneyDefinition:
         if number not in self._definitions:
             row = await self._read(lambda db: db.execute(_sql["definition_body"], (number,)).fetchone())
             self._definitions[number] = decode_definition(row[0])
         return self._definitions[number]
+
+    async def definition_number(self, tenant: int, hash: str) -> int:
+        if (tenant, hash) not in self._numbers:
+            row = await self._read(lambda db: db.execute(_sql["definition_number"], (tenant, hash)).fetchone())
+            if row is None:
+                raise StoreError(f"no definition with hash {hash} was ever stored for this tenant")
+            self._numbers[tenant, hash] = row[0]
+        return self._numbers[tenant, hash]
 
     async def definition_for(self, tenant: int, number: int) -> JourneyDefinition | None:
         wanted = (number, tenant)
@@ -151,6 +168,12 @@ class SqliteStore:
     async def definitions(self, above: int = 0) -> dict[int, JourneyDefinition]:
         rows = await self._read(lambda db: db.execute(_sql["definition_bodies"], (above,)).fetchall())
         return {number: decode_definition(body) for number, body in rows}
+
+    async def session_definition(self, number: int) -> SessionDefinition:
+        if number not in self._session_definitions:
+            row = await self._read(lambda db: db.execute(_sql["definition_body"], (number,)).fetchone())
+            self._session_definitions[number] = decode_session_definition(row[0])
+        return self._session_definitions[number]
 
     async def unfinished(self, name: str, version: int, other_than: str) -> list[str]:
         wanted = (name, version, other_than)
@@ -327,7 +350,7 @@ def _tenant(db: sqlite3.Connection, name: str) -> int:
     return number
 
 
-def _save_definition(db: sqlite3.Connection, tenant: int, d: JourneyDefinition, now: float) -> int:
+def _save_definition(db: sqlite3.Connection, tenant: int, d: JourneyDefinition | SessionDefinition, now: float) -> int:
     db.execute(_sql["insert_definition"], (tenant, d.hash, d.name, d.version, encode_definition(d), now))
     number: int = db.execute(_sql["definition_number"], (tenant, d.hash)).fetchone()[0]
     return number

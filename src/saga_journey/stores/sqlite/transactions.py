@@ -21,12 +21,15 @@ class Group(Protocol):
 
         `fenced`: claims may have moved to others, so each write has to prove that it still holds its own.
         """
+        ...
 
     def alone(self, db: sqlite3.Connection, write: Any) -> Any:
         """One of them; raises what is to be told to its task."""
+        ...
 
     def of_runs(self, batch: Sequence[Any]) -> bool:
         """Does the batch move runs? Housekeeping (leases, looking for work) does not."""
+        ...
 
 
 class Mismatch(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from saga_journey.core.codec import encode_answer
-from saga_journey.ports import Fenced, NewRun, OutboxRow, RunKey, Started, TurnWrite
+from saga_journey.ports import Conflict, Fenced, NewRun, OutboxRow, RunKey, Started, TurnWrite
 from saga_journey.stores.sqlite.transactions import Mismatch
 
 
@@ -81,6 +81,13 @@ class SqliteGroup:
         db.executemany(self._sql["insert_first_turn"], turns)
         if outbox:
             db.executemany(self._sql["insert_outbox"], outbox)
+        for place, new in starts:
+            if new.children and results[place].existing is None:
+                self._start_children(db, new.children)
+
+    def _start_children(self, db: sqlite3.Connection, children: Sequence[NewRun]) -> None:
+        """They have no key of their own, so each is new: its id says whose it is."""
+        self._start_all(db, list(enumerate(children)), [None] * len(children))
 
     def _next_number(self, db: sqlite3.Connection, tenant: int) -> int:
         number: int = db.execute(self._sql["next_run"], (tenant,)).fetchone()[0]
@@ -105,7 +112,7 @@ class SqliteGroup:
                 rows.append((*t.key, t.seq, t.epoch, t.at, t.events))
             if t.row is not None:
                 changed.append(t)
-            if t.answers or t.outbox:
+            if t.answers or t.outbox or t.starts or t.messages:
                 sides.append(t)
         insert = self._sql["insert_turn" if fenced else "insert_own_turn"]
         if rows and db.executemany(insert, rows).rowcount != len(rows):
@@ -124,20 +131,33 @@ class SqliteGroup:
         outbox = [row for t in turns if t.outbox for row in _outbox_rows(*t.key, t.at, t.outbox)]
         if outbox:
             db.executemany(self._sql["insert_outbox"], outbox)
+        for t in turns:
+            if t.starts:
+                self._start_children(db, t.starts)
+        said = [(t.key.tenant, *message, t.at) for t in turns for message in t.messages]
+        if said:
+            db.executemany(self._sql["store_message"], said)
+            db.executemany(self._sql["make_recipient_due"], [(tenant, to, at) for tenant, to, *_, at in said])
         if released and db.execute(self._sql["any_open_command"]).fetchone()[0]:
             db.executemany(self._sql["wake_if_commands"], released)
 
     def _commit_alone(self, db: sqlite3.Connection, t: TurnWrite) -> None:
-        """Raises Fenced when the claim is gone; a turn that is there already was written before, and is fine."""
+        """Raises Fenced when the claim is gone, Conflict when its seq is taken; the very same turn there is fine."""
         if t.events is not None:
             same = (*t.key, t.seq, t.epoch, t.events)
             if db.execute(self._sql["same_turn"], same).fetchone():
                 return
-            if db.execute(self._sql["insert_turn"], (*t.key, t.seq, t.epoch, t.at, t.events)).rowcount != 1:
+            if self._insert_turn(db, t) != 1:
                 raise Fenced(f"run {t.key}: epoch {t.epoch} is not the newest claim")
         if t.row is not None and db.execute(self._sql["change_run"], _change(t)).rowcount != 1:
             raise Fenced(f"run {t.key}: epoch {t.epoch} is not the newest claim")
         self._write_sides(db, [t], [(*t.key, t.at)] if t.row is not None and t.row.owner is None else [])
+
+    def _insert_turn(self, db: sqlite3.Connection, t: TurnWrite) -> int:
+        try:
+            return db.execute(self._sql["insert_turn"], (*t.key, t.seq, t.epoch, t.at, t.events)).rowcount
+        except sqlite3.IntegrityError:  # nothing but its key can clash
+            raise Conflict(f"run {t.key}: somebody else wrote seq {t.seq}") from None
 
 
 def _change(t: TurnWrite) -> tuple[Any, ...]:
