@@ -90,6 +90,8 @@ class Run(_Blocking[AsyncRun]):
     resume: Final = _waits(AsyncRun.resume)
     retry: Final = _waits(AsyncRun.retry)
     skip: Final = _waits(AsyncRun.skip)
+    rollback: Final = _waits(AsyncRun.rollback)
+    choose: Final = _waits(AsyncRun.choose)
     mark_undone: Final = _waits(AsyncRun.mark_undone)
     it_happened: Final = _waits(AsyncRun.it_happened)
     it_did_not_happen: Final = _waits(AsyncRun.it_did_not_happen)

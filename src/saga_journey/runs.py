@@ -212,14 +212,18 @@ class Run:
         outcome: str = "ok",
         reason: str | None = None,
         expected_attempt: int | None = None,
+        next_step: str | None = None,
         command_id: str | None = None,
     ) -> cmd.Answer:
-        """The outcome of a milestone that waits for the outside: ok (with its result), refused or unknown."""
+        """The outcome of a milestone that waits for the outside: ok (with its result), refused or unknown.
+
+        `next_step`: where the journey is to go on, one of the milestone's own; its conditions are not asked then.
+        """
         if outcome not in ("ok", "refused", "unknown"):
             raise InvalidInput(f"outcome is {outcome!r}: it is 'ok', 'refused' or 'unknown'")
         text = await self._result(milestone, result)
         return await self._send(
-            cmd.Advance(milestone, outcome, text, reason, expected_attempt, self._by(None)),  # type: ignore[arg-type]
+            cmd.Advance(milestone, outcome, text, reason, expected_attempt, self._by(None), next_step),  # type: ignore[arg-type]
             command_id,
         )
 
@@ -278,6 +282,27 @@ class Run:
         """Go on without this milestone (`result` stands in for its own), or without the undo that is stuck."""
         text = await self._result(milestone, result)
         return await self._send(cmd.Skip(milestone, text, self._by(who), reason), command_id)
+
+    async def rollback(
+        self, milestone: str | None = None, *, reason: str, who: str | None = None, command_id: str | None = None
+    ) -> cmd.Answer:
+        """Structured journeys: undo the milestone that was completed last, and go back before it; then it is paused.
+
+        Raises Rejected `not_structured` for a saga, `not_last`, `past_pivot`, `under_way`, `in_doubt`, `nothing_done`.
+        """
+        return await self._send(cmd.Rollback(milestone, self._by(who), reason), command_id)
+
+    async def choose(
+        self,
+        next_step: str,
+        *,
+        milestone: str | None = None,
+        reason: str | None = None,
+        who: str | None = None,
+        command_id: str | None = None,
+    ) -> cmd.Answer:
+        """Where the journey goes on, when no condition of a choice said so (attention `no_arm`)."""
+        return await self._send(cmd.Choose(next_step, milestone, self._by(who), reason), command_id)
 
     async def mark_undone(
         self,

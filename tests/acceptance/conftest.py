@@ -7,6 +7,7 @@ import pytest
 
 from saga_journey.testing.clock import ManualClock
 from tests.acceptance.cluster import Cluster, cluster_at
+from tests.acceptance.places import ALL, SHARED
 from tests.acceptance.stage import Stage, violations
 
 
@@ -31,6 +32,18 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     """One database, one participant, and worker processes that call it. Time is the real one."""
     async with cluster_at(tmp_path) as cluster:
         yield cluster
+
+
+@pytest.fixture(params=ALL.values(), ids=list(ALL))
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh store. The test runs on each of them."""
+    return str(request.param(tmp_path))
+
+
+@pytest.fixture(params=SHARED.values(), ids=list(SHARED))
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The same, as far as another process can open it, or the next one."""
+    return str(request.param(tmp_path))
 
 
 @pytest.fixture(autouse=True)

@@ -183,10 +183,14 @@ def test_what_is_wrong_at_the_door_is_raised_there(tmp_path: Path) -> None:
     """The thread of the loop ends also when nothing could be opened."""
     from saga_journey.errors import StoreError
 
-    before = threading.active_count()
+    before = loops()
     with pytest.raises(StoreError), blocking.open_journeys("postgres://somewhere"):
         pass
-    assert threading.active_count() == before
+    assert loops() == before
+
+
+def loops() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "saga-loop"]
 
 
 @pytest.mark.parametrize(

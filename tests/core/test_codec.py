@@ -119,6 +119,7 @@ def test_the_names_in_the_journal() -> None:
     assert set(COMMAND_NAMES.values()) == {
         "advance",
         "choose",
+        "rollback",
         "recall",
         "child_ended",
         "cancel",
@@ -152,6 +153,8 @@ NAMES = [
     "fact_stated",
     "compensation_decided",
     "milestone_compensated",
+    "rollback_started",
+    "milestone_rolled_back",
     "undo_given_up",
     "undo_skipped",
     "stop_requested",

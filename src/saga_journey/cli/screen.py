@@ -118,10 +118,10 @@ class Screen:
 
     def ask(self, question: str) -> bool:
         """Yes or no, with no as the default. Only where `asks` is true; Ctrl-C is KeyboardInterrupt, also in a loop."""
-        sys.stderr.write(f"{harmless(question)} [y/N] ")
-        sys.stderr.flush()
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # first: it may come as soon as one can read
         try:
+            sys.stderr.write(f"{harmless(question)} [y/N] ")
+            sys.stderr.flush()
             return sys.stdin.readline().strip().lower() in ("y", "yes")
         finally:
             signal.signal(signal.SIGINT, before)

@@ -13,6 +13,7 @@ from saga_journey.core import commands as cmd
 from saga_journey.core import events as ev
 from saga_journey.core.events import UNDO, Because, Event
 from saga_journey.core.reports import completed, refused, undo_given_up
+from saga_journey.core.rollback import undone
 from saga_journey.core.state import RunState, SagaStatus, UndoStatus
 from saga_journey.core.stopping import draining, stop, turn_back
 
@@ -53,5 +54,5 @@ def on_child_ended(state: RunState, c: cmd.ChildEnded, now: float, calling: Coll
 
 def _undone(state: RunState, index: int, c: cmd.ChildEnded) -> list[Event]:
     if c.ended == "compensated":
-        return [ev.MilestoneCompensated(c.milestone)]
+        return [undone(state, index)]
     return undo_given_up(state, index, CLOSED) if c.ended == "resolved" else []

@@ -31,8 +31,9 @@ class Wire:
     __slots__ = ("_fields", "_opening", "kind", "name", "raw")
 
     def __init__(self, kind: type, name: str) -> None:
-        self.kind, self.name = kind, name
-        self.raw = frozenset(f.name for f in fields(kind) if "Json" in str(f.type))
+        self.kind: type = kind
+        self.name: str = name
+        self.raw: frozenset[str] = frozenset(f.name for f in fields(kind) if "Json" in str(f.type))
         self._fields = [(attrgetter(f.name), f.default, f.name in self.raw, f'"{f.name}":') for f in fields(kind)]
         self._opening = f'["{name}",{{'
 

@@ -161,6 +161,15 @@ class RetryMilestone:
 
 
 @fact
+class Rollback:
+    """Structured journeys: undo the milestone that was completed last, and go back before it."""
+
+    milestone: str | None = None
+    who: str | None = None
+    reason: str | None = None
+
+
+@fact
 class Skip:
     """Go on without this milestone, or without its undo. `result` stands in for what the action would have given."""
 
@@ -211,7 +220,9 @@ class ChildEnded:
 
 
 Internal = Report | TakeOver | TimePassed | HandlersBack
-OfPeople = Advance | Choose | Cancel | Compensate | Pause | Resume | RetryMilestone | Skip | StateFact | Resolve
+OfPeople = (
+    Advance | Choose | Cancel | Compensate | Pause | Resume | RetryMilestone | Rollback | Skip | StateFact | Resolve
+)
 External = OfPeople | Recall | ChildEnded
 Command = Internal | External
 
@@ -225,6 +236,7 @@ COMMAND_NAMES: dict[type, str] = {
     Pause: "pause",
     Resume: "resume",
     RetryMilestone: "retry",
+    Rollback: "rollback",
     Skip: "skip",
     StateFact: "state_fact",
     Resolve: "resolve",

@@ -233,6 +233,22 @@ class MilestoneCompensated:
 
 
 @fact
+class RollbackStarted:
+    """Structured journeys: a person goes back before the milestone that was completed last; its undo is called now."""
+
+    milestone: str
+    who: str | None = None
+    reason: str | None = None
+
+
+@fact
+class MilestoneRolledBack:
+    """It is undone, and to be done again under a new key; the journey is paused before it."""
+
+    milestone: str
+
+
+@fact
 class UndoGivenUp:
     """The undo was refused, or its attempts are spent: what the milestone did still stands."""
 
@@ -339,6 +355,8 @@ Event = (
     | FactStated
     | CompensationDecided
     | MilestoneCompensated
+    | RollbackStarted
+    | MilestoneRolledBack
     | UndoGivenUp
     | UndoSkipped
     | StopRequested
@@ -374,6 +392,8 @@ WIRE_NAMES: dict[type, str] = {
     FactStated: "fact_stated",
     CompensationDecided: "compensation_decided",
     MilestoneCompensated: "milestone_compensated",
+    RollbackStarted: "rollback_started",
+    MilestoneRolledBack: "milestone_rolled_back",
     UndoGivenUp: "undo_given_up",
     UndoSkipped: "undo_skipped",
     StopRequested: "stop_requested",

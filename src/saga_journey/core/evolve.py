@@ -20,13 +20,14 @@ from saga_journey.core.state import (
     UNKNOWN,
     WAITING,
     Attention,
+    MilestoneState,
     MilestoneStatus,
     RunState,
     SagaStatus,
     UndoStatus,
 )
 from saga_journey.core.stopping import draining
-from saga_journey.core.walk import open_intents, start_action
+from saga_journey.core.walk import open_intents, start_action, start_undo
 
 
 def evolve(state: RunState, turn: Sequence[Event], at: float) -> RunState:
@@ -221,6 +222,29 @@ def _milestone_compensated(state: RunState, e: ev.MilestoneCompensated) -> None:
     _end_undo(state, e.milestone, UndoStatus.DONE)
 
 
+def _rollback_started(state: RunState, e: ev.RollbackStarted) -> None:
+    """What comes after it is as if it had never been started; its own undo is called now."""
+    index = state.definition.index[e.milestone]
+    order = state.milestones[index].order
+    for other, m in enumerate(state.milestones):
+        if m.order > order:
+            state.milestones[other] = MilestoneState()
+            state.close(other)
+    state.attention = ()
+    if state.paused_at is not None:
+        _lift_pause(state, state.paused_at)
+    start_undo(state, index)
+
+
+def _milestone_rolled_back(state: RunState, e: ev.MilestoneRolledBack) -> None:
+    index = state.definition.index[e.milestone]
+    state.milestones[index] = MilestoneState()
+    state.close(index)
+    state.clear_attention(e.milestone)
+    state.inputs = (*state.inputs, state.inputs[-1])  # a revision of its own: the next action has another key
+    state.paused_at = state.at
+
+
 def _undo_given_up(state: RunState, e: ev.UndoGivenUp) -> None:
     index = state.definition.index[e.milestone]
     state.change_calls(index, UNDO).error = e.error
@@ -344,6 +368,8 @@ _FOLDS: dict[type, _Fold] = {
     ev.FactStated: _fact_stated,
     ev.CompensationDecided: _compensation_decided,
     ev.MilestoneCompensated: _milestone_compensated,
+    ev.RollbackStarted: _rollback_started,
+    ev.MilestoneRolledBack: _milestone_rolled_back,
     ev.UndoGivenUp: _undo_given_up,
     ev.UndoSkipped: _undo_skipped,
     ev.StopRequested: _stop_requested,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from saga_journey.core import children, operators
+from saga_journey.core import children, operators, rollback
 from saga_journey.core import commands as cmd
 from saga_journey.core import events as ev
 from saga_journey.core.canonical import Json
@@ -252,6 +252,7 @@ _DECISIONS: dict[type, _Decision] = {
     cmd.StateFact: operators.on_state_fact,
     cmd.Resolve: operators.on_resolve,
     cmd.Choose: operators.on_choose,
+    cmd.Rollback: rollback.on_rollback,
     cmd.Recall: children.on_recall,
     cmd.ChildEnded: children.on_child_ended,
 }

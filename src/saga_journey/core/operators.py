@@ -149,7 +149,8 @@ def on_retry(state: RunState, c: cmd.RetryMilestone, now: float, calling: Collec
     side_by_side = state.direction == DO and not state.definition.is_line
     if not side_by_side and any(i != index for i in state.open):
         raise Rejected("one_at_a_time", f"{_name(state, state.open[0])!r} has not ended: it goes on before another one")
-    retried = ev.MilestoneRetried(attention.milestone, state.direction, c.who, c.reason)
+    undoing = state.milestones[index].undo_status is UndoStatus.FAILED  # also in a rollback, which goes forward
+    retried = ev.MilestoneRetried(attention.milestone, UNDO if undoing else state.direction, c.who, c.reason)
     if c.input is None:
         return [retried]
     _may_edit(state, index)
@@ -236,7 +237,8 @@ def on_state_fact(state: RunState, c: cmd.StateFact, now: float, calling: Collec
     """It happened, it did not happen, it is undone: what only a person can know."""
     _must_be_open(state)
     if c.fact == "undone":
-        return [_fact(c, _undoable_by_hand(state, c.milestone, now, calling))]
+        name = _undoable_by_hand(state, c.milestone, now, calling)
+        return [_fact(c, name), *([ev.MilestoneRolledBack(name)] if state.direction == DO else [])]
     if state.direction == UNDO or not _waits_for_a_person(state):
         raise Rejected("not_in_attention", "a fact can be stated only about a milestone that waits for a person")
     named = _attention(state, c.milestone).milestone
@@ -254,7 +256,8 @@ def _fact(c: cmd.StateFact, milestone: str) -> Event:
 
 
 def _undoable_by_hand(state: RunState, milestone: str | None, now: float, calling: Collection[int]) -> str:
-    if state.direction == DO:
+    rolling_back = any(m.undo_status is not UndoStatus.NONE for m in state.milestones)
+    if state.direction == DO and not rolling_back:
         raise Rejected("not_compensating", "nothing is being undone: `compensate` or `cancel` first")
     if _waits_for_a_person(state):
         if (named := _attention(state, milestone).milestone) is None:

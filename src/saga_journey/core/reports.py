@@ -10,6 +10,7 @@ from saga_journey.core import events as ev
 from saga_journey.core.canonical import Json
 from saga_journey.core.definition import Milestone, Retry
 from saga_journey.core.events import DO, UNDO, Event, Op
+from saga_journey.core.rollback import undone
 from saga_journey.core.state import RunState
 from saga_journey.core.stopping import after_failure, draining, interrupted
 from saga_journey.core.timers import WORKING_AT_MOST, bound_of
@@ -126,7 +127,7 @@ def _uncallable(spec: Milestone, op: Op, kind: ev.AttentionKind, detail: str) ->
 def _undo_ended(state: RunState, index: int, spec: Milestone, outcome: cmd.Answered, now: float) -> list[Event]:
     match outcome:
         case cmd.Ok():
-            return [ev.MilestoneCompensated(spec.id)]
+            return [undone(state, index)]
         case cmd.No(reason):
             return undo_given_up(state, index, f"refused: {reason}")
         case cmd.StillWorking(retry_in):

@@ -154,7 +154,7 @@ class JourneyRequest(_Request):
 def put_in_line(milestones: Sequence[MilestoneRequest]) -> list[MilestoneRequest]:
     """In the order that their `next_steps` give, when these make one line of all of them; else as they stand."""
     following = {m.id: m.steps() for m in milestones if m.next_steps}
-    if any(len(steps) > 1 or steps[0].when is not None for steps in following.values()):
+    if any(len(steps) != 1 or steps[0].when is not None for steps in following.values()):
         return list(milestones)
     by_id = {m.id: m for m in milestones}
     targets = {steps[0].milestone for steps in following.values()}

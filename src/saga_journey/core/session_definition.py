@@ -174,12 +174,13 @@ def read_request(config: object) -> SessionRequest:
     rows = [_fields(row, f"areas[{place}]", _AREA, found) for place, row in enumerate(said.get("areas", ()))]
     rows = [_with_names(row, f"areas[{place}]", found) for place, row in enumerate(rows)]
     areas = tuple(_area(row) for row in rows if "id" in row)
+    definition: SessionDefinition | None = None
     try:
         definition = SessionDefinition(name, said.get("version", 1), areas)
     except DefinitionError as error:
         found += [p for p in error.problems if areas or not found or "no areas" not in p]
     found += _wish_problems(said, [area.id for area in areas])
-    if found:
+    if found or definition is None:
         raise DefinitionError(name, found)
     return SessionRequest(definition, said.get("initial_area"), said.get("idempotency_key"))
 

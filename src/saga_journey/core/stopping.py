@@ -52,6 +52,8 @@ def stop(state: RunState, because: Because, calling: Collection[int]) -> list[Ev
 def _stop_structured(state: RunState, because: Because, calling: Collection[int]) -> list[Event]:
     if state.stop:
         return []
+    if any(state.op_of(index) == UNDO for index in state.open):
+        raise Rejected("rolling_back", "a milestone is being rolled back: stop it when its undo has ended")
     return [ev.StopRequested(because), *interrupted_all(state, calling)]
 
 

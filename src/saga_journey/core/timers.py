@@ -70,8 +70,8 @@ def on_time_passed(state: RunState, now: float, calling: Collection[int]) -> lis
     """Everything that is due, in one go. What is being called is bounded by its caller instead."""
     if state.paused_at is not None or state.final is not None or state.direction == UNDO:
         return []
-    for index in state.open:
-        if index not in calling and not state.blocked(index) and now >= bound_of(state, index):
+    for index in _clocked(state, calling):
+        if now >= bound_of(state, index):
             return _time_is_up(state, index, calling)
     if (deadline := state.deadline_at) is not None and now >= deadline:
         return _deadline(state, calling)
@@ -110,5 +110,10 @@ def overdue(state: RunState, now: float, calling: Collection[int] = ()) -> bool:
         return True
     if state.direction == UNDO:
         return False
-    waiting = [index for index in state.open if index not in calling and not state.blocked(index)]
-    return any(now >= bound_of(state, index) for index in waiting)
+    return any(now >= bound_of(state, index) for index in _clocked(state, calling))
+
+
+def _clocked(state: RunState, calling: Collection[int]) -> list[int]:
+    """The open actions whose time may be up; no clock hurries an undo."""
+    able = [index for index in state.open if index not in calling and state.op_of(index) != UNDO]
+    return [index for index in able if not state.blocked(index)]

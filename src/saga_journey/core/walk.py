@@ -135,7 +135,9 @@ def open_intents(state: RunState) -> None:
         if may_start(state):
             _start_next(state)
     elif state.final is None and state.paused_at is None and not state.attention:
-        _start_undo(state, next_undo(state))
+        index = next_undo(state)
+        if index is not None:
+            start_undo(state, index)
 
 
 def _start_next(state: RunState) -> None:
@@ -158,9 +160,8 @@ def start_action(state: RunState, index: int) -> None:
     state.open += (index,)
 
 
-def _start_undo(state: RunState, index: int | None) -> None:
-    if index is None:
-        return
+def start_undo(state: RunState, index: int) -> None:
+    """The first intent of an undo."""
     m = state.change(index)
     m.undo_status = UndoStatus.RUNNING
     m.undo = Calls(state.seq, state.at)

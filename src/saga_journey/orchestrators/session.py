@@ -45,7 +45,8 @@ class SessionJourneyOrchestrator:
     """Sessions of the tenant of `user_context`; another tenant's session does not exist for you.
 
     Every operation on a session raises UnknownSession; those with an area raise UnknownArea; those that change
-    something raise Rejected `ended` once the session was ended, and are durable when they return.
+    something raise Rejected `ended` once the session was ended, and are durable when they return (while the disk is
+    full, they wait).
     """
 
     def __init__(self, runs: Runs, *, only: str | None = None) -> None:

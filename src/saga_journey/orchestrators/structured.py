@@ -113,6 +113,8 @@ class StructuredJourneyOrchestrator:
 
     async def definition_of(self, journey_id: str, user_context: UserContext | None = None) -> JourneyDefinition:
         """Raises UnknownJourney for an id that `design` never gave to this tenant."""
+        if not isinstance(journey_id, str):
+            raise UnknownJourney(journey_id)
         number, _, digest = journey_id.removeprefix("jrn_").partition("_")
         if not journey_id.startswith("jrn_") or not number.isdecimal() or len(number) > 18 or not digest:
             raise UnknownJourney(journey_id)
