@@ -7,8 +7,9 @@ from typing import Any, Generic, TypeVar, cast
 
 from saga_journey.authoring.milestones import BlockOf, MilestoneOf
 from saga_journey.core.definition import JourneyDefinition, JourneyKind, Milestone, OnStuckUndo
-from saga_journey.core.shape import Parallel
+from saga_journey.core.shape import Parallel, problems_of_conditions
 from saga_journey.errors import DefinitionError
+from saga_journey.handlers.conditions import problem_with_condition
 from saga_journey.handlers.curator import Curator, JourneyTypes
 from saga_journey.handlers.types import UNDECLARED, shape_of
 
@@ -35,6 +36,9 @@ class Journey(Generic[I]):
         written = [m for step in milestones for branch in _branches(step) for m in branch]
         found = [problem for m in written for problem in m.problems]
         handlers = _handlers(written, found)
+        for m in written:
+            steps = m.spec.next_steps if m.spec is not None else ()
+            found += problems_of_conditions(m.id, steps, problem_with_condition)
         specs = tuple(spec for step in milestones if (spec := _spec(step)) is not None)
         try:
             self.definition: JourneyDefinition = JourneyDefinition(

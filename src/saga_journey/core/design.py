@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from saga_journey.core.request import (
     ToRequest,
     put_in_line,
 )
-from saga_journey.core.shape import Parallel
+from saga_journey.core.shape import Parallel, problems_of_conditions
 from saga_journey.errors import DefinitionError, NotJson
 
 
@@ -34,13 +34,14 @@ def design(
     compensation_handlers: Mapping[str, str | None],
     *,
     known_handlers: Collection[str] | None = None,
+    problem_with_condition: Callable[[str], str | None] | None = None,
 ) -> JourneyDefinition:
     """The definition that a request describes, or one `DefinitionError` with every problem of it.
 
     `requirements` has the fields of `JourneyRequest`. `compensation_handlers` maps a milestone (its id or its action)
     to the name of its undo, or to None for "nothing to undo"; a milestone that has neither an undo there, nor `undo`
-    of its own, nor the pivot at or before it, is a problem. `known_handlers` are the names that can be called; None
-    leaves that question open.
+    of its own, nor the pivot at or before it, is a problem. `known_handlers` are the names that can be called, and
+    `problem_with_condition` says why a condition cannot be read; None leaves either question open.
     """
     try:
         request = JourneyRequest.model_validate(_with_undos(requirements, compensation_handlers))
@@ -53,6 +54,9 @@ def design(
     found += _silent_undos(every)
     if known_handlers is not None:
         found += _unknown_handlers(every, known_handlers)
+    if problem_with_condition is not None:
+        for m in every:
+            found += problems_of_conditions(m.id, m.steps(), problem_with_condition)
     return _build(journey_type, request, found)
 
 

@@ -8,7 +8,7 @@ it goes on with the one that stands after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,16 @@ class Ways:
         for step in steps:
             if step.milestone != END:
                 yield self._stage_of[self._places[step.milestone]]
+
+
+def problems_of_conditions(id: str, steps: Sequence[To], problem_with: Callable[[str], str | None]) -> list[str]:
+    """Every condition after that milestone that cannot be read; `problem_with` says why, or None."""
+    conditional = [step for step in steps if step.when is not None]
+    return [
+        f"milestone {id!r}: the condition {step.when!r} of to({step.milestone!r}) cannot be read: {why}"
+        for step in conditional
+        if (why := problem_with(str(step.when)))
+    ]
 
 
 def problems_of_shape(steps: Sequence[Milestone | Parallel], index: Mapping[str, int]) -> list[str]:

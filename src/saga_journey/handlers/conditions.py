@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from saga_journey.core.canonical import decode, printable
-from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.machine import NoArm
 from saga_journey.core.shape import To, is_choice
 from saga_journey.core.state import RunState
@@ -53,23 +52,14 @@ def compiled(text: str) -> Condition:
 
 def _where(error: str) -> str:
     """The first line of what the parser says, from its position on: `<input>:1:14: Syntax error: …`."""
-    first = error.split("ERROR: <input>:")[-1].splitlines()[0]
+    first = error.split("ERROR: <input>:")[-1].splitlines()[0].split(" expecting ")[0]
     line, _, rest = first.partition(":")
     column, _, why = rest.partition(":")
     return f"line {line}, column {column}:{why}" if line.isdecimal() and column.isdecimal() else first
 
 
-def problems_of_conditions(definition: JourneyDefinition) -> list[str]:
-    """Every condition of a definition that cannot be read, each with its place."""
-    found = []
-    for m in definition.milestones:
-        for step in m.next_steps:
-            if step.when is not None and (why := _unreadable(step.when)):
-                found.append(f"milestone {m.id!r}: the condition {step.when!r} of to({step.milestone!r}): {why}")
-    return found
-
-
-def _unreadable(text: str) -> str | None:
+def problem_with_condition(text: str) -> str | None:
+    """Why a text is no condition, with the place; None when it can be read."""
     try:
         compiled(text)
     except Unreadable as error:
