@@ -8,6 +8,7 @@ SagaJourneyError
 ├── KeyConflict                the same idempotency key with another body
 ├── UnknownSaga                no such saga for this tenant
 ├── UnknownJourney             no such journey was designed for this tenant
+├── UnknownJourneyType         no template has that name, and no milestones were given
 ├── UnknownSession             no such session for this tenant
 ├── UnknownArea                a session has no such area; `.known` are those it has
 ├── Rejected                   a command was answered "no"; `.code` says why, nothing changed
@@ -108,6 +109,17 @@ class UnknownArea(SagaJourneyError):
         self.area = area
         self.known: tuple[str, ...] = tuple(known)
         super().__init__(f"no {word} {area!r} here{hint}: there is {', '.join(self.known)}")
+
+
+class UnknownJourneyType(SagaJourneyError):
+    """No template has this name, and no milestones were given."""
+
+    def __init__(self, journey_type: str, known: Sequence[str], meant: str = "") -> None:
+        self.journey_type = journey_type
+        there_is = f"there is {', '.join(known)}" if known else "there is none"
+        super().__init__(
+            f"no template is called {journey_type!r}{meant}: {there_is}; or give the milestones of the journey yourself"
+        )
 
 
 class Rejected(SagaJourneyError):

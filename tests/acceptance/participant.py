@@ -110,6 +110,7 @@ class Participant:
     def __init__(self, db: Path, now: Callable[[], float] | None = None) -> None:
         self.calls: list[Received] = []
         self.protests: list[str] = []
+        self.goes_back = False  # a person rolls a structured journey back, and on again
         self.db = db
         self.book = Ledger(self.ledger_file, database=db, now=now, strict=False)
         self._scripts: dict[tuple[str, str, str | None], list[Reply]] = {}
@@ -225,7 +226,7 @@ class Participant:
             != _request(call).body,
             "another call of this saga is under way": any(c.live for c in others),
             "a fence that is not above the ones before": call.fence <= self._fences.get(call.saga, 0),
-            "an action after an undo": call.op == "do" and any(c.op == "undo" for c in others),
+            "an action after an undo": call.op == "do" and not self.goes_back and any(c.op == "undo" for c in others),
             "its intent is not in the journal": not self._intended(call),
         }
         self._fences[call.saga] = max(call.fence, self._fences.get(call.saga, 0))

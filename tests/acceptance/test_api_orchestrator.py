@@ -237,7 +237,6 @@ async def test_every_problem_of_a_request_at_once(stage: Stage, curator: Curator
 @pytest.mark.parametrize(
     ("requirements", "problem"),
     [
-        ({}, "milestones: Field required"),
         ({"milestones": []}, "it has no milestones"),
         ({"milestones": "a, b"}, "milestones: Input should be a valid list"),
         ({"milestones": [7]}, "milestones[0]: Input should be a valid dictionary or instance of MilestoneRequest"),

@@ -52,7 +52,10 @@ def _waiting(state: RunState, milestone: str | None) -> int:
     if index in waiting:
         return index
     if state.milestones[index].status is PENDING:
-        raise Rejected("not_waiting_yet", f"{milestone!r} has not been started: send it again when it waits")
+        first = ", ".join(_name(state, i) for i in state.open) or "what stands before it"
+        raise Rejected(
+            "not_waiting_yet", f"{milestone!r} has not been started, {first} comes first: send it again then"
+        )
     raise Rejected("not_waiting", f"{milestone!r} is {state.milestones[index].status}: it waits for no answer")
 
 

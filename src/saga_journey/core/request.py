@@ -158,6 +158,8 @@ def put_in_line(milestones: Sequence[MilestoneRequest]) -> list[MilestoneRequest
         return list(milestones)
     by_id = {m.id: m for m in milestones}
     targets = {steps[0].milestone for steps in following.values()}
+    if not targets <= by_id.keys():
+        return list(milestones)
     at: str | None = next((m.id for m in milestones if m.id not in targets), None)
     line: dict[str, MilestoneRequest] = {}
     while at in by_id and at not in line:

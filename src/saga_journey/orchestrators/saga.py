@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from saga_journey.errors import UnknownSaga
-from saga_journey.orchestrators.structured import DesignedJourney, StepResult, StructuredJourneyOrchestrator
+from saga_journey.orchestrators.designs import DesignedJourney
+from saga_journey.orchestrators.structured import StepResult, StructuredJourneyOrchestrator
 from saga_journey.runs import Runs, UserContext
 
 
@@ -25,8 +26,8 @@ class SagaJourneyOrchestrator:
         user_context: UserContext | None = None,
     ) -> DesignedJourney:
         """As `design_journey`, and every milestone before the pivot must say what undoes it (None: nothing to undo)."""
-        return await self._structured.design_journey(
-            journey_type, requirements, compensation_handlers, user_context, kind="saga"
+        return await self._structured.designs.design(
+            journey_type, requirements, compensation_handlers, user_context, "saga"
         )
 
     async def execute_saga_journey(
@@ -56,7 +57,7 @@ class SagaJourneyOrchestrator:
         `journey_id`, when given, must be the journey that the saga is a run of (else UnknownSaga).
         """
         if journey_id is not None:
-            definition = await self._structured.definition_of(journey_id, user_context)
+            definition = await self._structured.designs.of(journey_id, user_context)
             status = await self._structured.get_journey_status(saga_id, user_context)
             if (status["journey"], status["version"]) != (definition.name, definition.version):
                 raise UnknownSaga(saga_id)

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Required, TypedDict
 
-from saga_journey.core.definition import JourneyDefinition, JourneyKind
-from saga_journey.core.design import design
-from saga_journey.errors import InvalidInput, UnknownJourney
-from saga_journey.runs import Run, Runs, UserContext, tenant_of
+from saga_journey.core.commands import Answer
+from saga_journey.core.design import did_you_mean
+from saga_journey.errors import InvalidInput, UnknownJourneyType
+from saga_journey.journey_templates import read_template, template_names
+from saga_journey.orchestrators.designs import Customization, DesignedJourney, Designs
+from saga_journey.runs import Run, Runs, UserContext
 
 
 class StepResult(TypedDict, total=False):
@@ -22,53 +24,63 @@ class StepResult(TypedDict, total=False):
     result: Any
     reason: str
     expected_attempt: int
+    next_step: str
+    """Where the journey is to go on, one of the milestone's own next steps."""
 
 
-class DesignedJourney(TypedDict):
-    """A stored definition, ready to be executed."""
+class JourneyType(TypedDict):
+    """What can be designed by name."""
 
-    journey_id: str
     journey_type: str
-    version: int
-    hash: str
-    definition: JourneyDefinition
+    title: str
+    description: str
 
 
 class StructuredJourneyOrchestrator:
     """Journeys whose milestones come in a fixed order; on failure they wait for a person."""
 
-    kind: JourneyKind = "structured"
-
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
+        self.designs: Designs = Designs(runs)
+
+    # --- designing ---
+
+    async def get_available_journey_types(self, user_context: UserContext | None = None) -> list[JourneyType]:
+        """What can be designed from a template, by name."""
+        templates = [read_template(name) for name in template_names()]
+        return [JourneyType(journey_type=t.name, title=t.title, description=t.description) for t in templates]
+
+    async def get_journey_template(self, journey_type: str, user_context: UserContext | None = None) -> dict[str, Any]:
+        """A template as JSON: its requirements as a JSON Schema, its journey, its handlers.
+
+        Raises UnknownJourneyType, which names the nearest one.
+        """
+        known = template_names()
+        if journey_type not in known:
+            raise UnknownJourneyType(journey_type, known, did_you_mean(journey_type, known))
+        return read_template(journey_type).plain()
 
     async def design_journey(
-        self,
-        journey_type: str,
-        requirements: Mapping[str, Any],
-        compensation_handlers: Mapping[str, str | None] | None = None,
-        user_context: UserContext | None = None,
-        *,
-        kind: JourneyKind = "structured",
+        self, journey_type: str, requirements: Mapping[str, Any], user_context: UserContext | None = None
     ) -> DesignedJourney:
         """Checks a request and stores its definition by hash; the same request again gives the same journey.
 
-        Raises DefinitionError with every problem at once (see `core.design.design` for the shape of a request).
+        `requirements` has the fields of `core.request.JourneyRequest`; or, without `milestones`, what the template
+        `journey_type` requires. A milestone may run another designed journey: `{"id": …, "journey_id": "jrn_…"}`.
+        Raises DefinitionError with every problem at once, UnknownJourneyType.
         """
-        wanted = {"kind": kind, **requirements}
-        undos = compensation_handlers or {}
-        if kind == "structured":
-            wanted, undos = _by_hand(wanted, undos)
-        definition = design(journey_type, wanted, undos, known_handlers=list(self._runs.curator))
-        number = await self._runs.store.tenant(tenant_of(user_context))
-        stored = await self._runs.store.save_definition(number, definition)
-        return DesignedJourney(
-            journey_id=f"jrn_{stored}_{definition.hash[:12]}",
-            journey_type=definition.name,
-            version=definition.version,
-            hash=definition.hash,
-            definition=definition,
-        )
+        return await self.designs.design(journey_type, requirements, {}, user_context, "structured")
+
+    async def customize_journey(
+        self, journey_id: str, customizations: Customization, user_context: UserContext | None = None
+    ) -> DesignedJourney:
+        """A new version of a designed journey with some things different. Runs of the old one stay as they are.
+
+        Raises UnknownJourney, and DefinitionError with every problem at once.
+        """
+        return await self.designs.customized(journey_id, customizations, user_context)
+
+    # --- running ---
 
     async def execute_journey(
         self,
@@ -80,7 +92,7 @@ class StructuredJourneyOrchestrator:
         idempotency_key: str | None = None,
     ) -> str:
         """Starts a run of a designed journey with `context` as its input; returns its id. Durable when it returns."""
-        definition = await self.definition_of(journey_id, user_context)
+        definition = await self.designs.of(journey_id, user_context)
         who: UserContext = {**(user_context or {})}
         if user_id is not None:
             who["user_id"] = user_id
@@ -101,28 +113,36 @@ class StructuredJourneyOrchestrator:
             outcome=step_result["outcome"],
             reason=step_result.get("reason"),
             expected_attempt=step_result.get("expected_attempt"),
+            next_step=step_result.get("next_step"),
         )
-        return {"saga_id": saga_id, **asdict(answer)}
+        return _told(saga_id, answer)
 
     async def get_journey_status(self, saga_id: str, user_context: UserContext | None = None) -> dict[str, Any]:
         """The run as it stands (the fields of `RunView`)."""
         return asdict(await self.run(saga_id, user_context).status())
 
+    async def pause_journey(
+        self, saga_id: str, user_context: UserContext | None = None, *, reason: str | None = None
+    ) -> dict[str, Any]:
+        """Starts nothing new until it is resumed; waits and deadlines stand still. Raises Rejected `in_attention`."""
+        return _told(saga_id, await self.run(saga_id, user_context).pause(reason))
+
+    async def resume_journey(self, saga_id: str, user_context: UserContext | None = None) -> dict[str, Any]:
+        """Goes on; waits and deadlines move by the paused time. Raises Rejected `not_paused`."""
+        return _told(saga_id, await self.run(saga_id, user_context).resume())
+
+    async def cancel_journey(
+        self, saga_id: str, user_context: UserContext | None = None, *, reason: str | None = None
+    ) -> dict[str, Any]:
+        """Stops it where it is, once what is being called has ended; nothing is undone by itself."""
+        return _told(saga_id, await self.run(saga_id, user_context).cancel(reason))
+
     def run(self, saga_id: str, user_context: UserContext | None = None) -> Run:
         return self._runs.run(saga_id, user_context)
 
-    async def definition_of(self, journey_id: str, user_context: UserContext | None = None) -> JourneyDefinition:
-        """Raises UnknownJourney for an id that `design` never gave to this tenant."""
-        if not isinstance(journey_id, str):
-            raise UnknownJourney(journey_id)
-        number, _, digest = journey_id.removeprefix("jrn_").partition("_")
-        if not journey_id.startswith("jrn_") or not number.isdecimal() or len(number) > 18 or not digest:
-            raise UnknownJourney(journey_id)
-        tenant = await self._runs.store.tenant(tenant_of(user_context))
-        definition = await self._runs.store.definition_for(tenant, int(number))
-        if definition is None or not definition.hash.startswith(digest):
-            raise UnknownJourney(journey_id)
-        return definition
+
+def _told(saga_id: str, answer: Answer) -> dict[str, Any]:
+    return {"saga_id": saga_id, **asdict(answer)}
 
 
 def _check(step_result: object) -> None:
@@ -134,16 +154,3 @@ def _check(step_result: object) -> None:
         raise InvalidInput(f"step_result has {', '.join(strange)}: it has {known}")
     if "outcome" not in step_result:
         raise InvalidInput("step_result has no outcome: it is 'ok', 'refused' or 'unknown'")
-
-
-def _by_hand(
-    wanted: Mapping[str, Any], undos: Mapping[str, str | None]
-) -> tuple[dict[str, Any], dict[str, str | None]]:
-    """A structured journey is undone by hand, so a milestone need not say how: silence means None there."""
-    said = dict(undos)
-    for row in wanted.get("milestones", ()):
-        if isinstance(row, Mapping) and "undo" not in row:
-            name = row.get("id") or row.get("milestone_id") or row.get("action")
-            if isinstance(name, str) and not {name, row.get("action")} & said.keys():
-                said[name] = None
-    return dict(wanted), said

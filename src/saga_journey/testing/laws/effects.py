@@ -66,7 +66,14 @@ def completed_means_all(s: SagaEvidence) -> Broken:
         if not exempt and not s.entries(DO, spec.id, applied=True):
             yield "I6", f"it is completed, and {spec.id} was never done"
     for entry in s.entries(UNDO):
-        yield "I6", f"it is completed, and request {entry.n} asked to undo {entry.milestone}"
+        if not _rolled_back(s, entry):
+            yield "I6", f"it is completed, and request {entry.n} asked to undo {entry.milestone}"
+
+
+def _rolled_back(s: SagaEvidence, entry: Entry) -> bool:
+    """A person went back before that milestone, and the journey has done it again since, or never came back to it."""
+    started = [f.seq for f in s.facts_of(ev.RollbackStarted) if f.event.milestone == entry.milestone]  # type: ignore[union-attr]
+    return any(seq <= entry.fence for seq in started)
 
 
 def compensated_means_none(s: SagaEvidence) -> Broken:
@@ -90,7 +97,7 @@ def no_needless_undo(s: SagaEvidence) -> Broken:
             continue  # I3 says so
         m = turn.after.milestones[s.definition.index[entry.milestone]]
         owed = m.status in (COMPLETED, UNKNOWN) or (m.status is SKIPPED and m.doubt)
-        if not owed or turn.after.direction != UNDO:
+        if not owed or not (turn.after.direction == UNDO or _rolled_back(s, entry)):
             yield "I8", f"request {entry.n} asks to undo {entry.milestone}, which is {m.status}"
 
 
