@@ -43,6 +43,14 @@ def orphaned(cli: Cli, hire: Hire) -> None:
     worker.kill()
 
 
+def undecided(cli: Cli, hire: Hire) -> None:
+    assert cli("watch", hire().start("choosy")).code == 12
+
+
+def half_way(cli: Cli, hire: Hire) -> None:
+    assert cli("watch", hire().start("steps", charge_card="refuse")).code == 12
+
+
 GIVEN: dict[str, Callable[[Cli, Hire], None]] = {
     "nothing": lambda cli, hire: None,
     "an order that was undone": undone,
@@ -50,6 +58,8 @@ GIVEN: dict[str, Callable[[Cli, Hire], None]] = {
     "a pivot in doubt": doubtful,
     "a milestone that waits for an answer": waiting,
     "an order that is completed": completed,
+    "a choice that nobody can make": undecided,
+    "a structured journey that waits for a person": half_way,
     "an order whose worker is gone": orphaned,
 }
 

@@ -11,6 +11,7 @@ from saga_journey.core.canonical import Json
 from saga_journey.core.definition import JourneyDefinition, Milestone, Retry
 from saga_journey.core.events import DO, UNDO, Because, Event
 from saga_journey.core.evolve import evolve
+from saga_journey.core.shape import Parallel, To
 from saga_journey.core.state import RunState
 
 Turns = list[Sequence[Event]]
@@ -33,7 +34,7 @@ def refused(name: str) -> Sequence[Event]:
 
 def draw(
     *turns: Sequence[Event],
-    milestones: Sequence[Milestone] = ORDER,
+    milestones: Sequence[Milestone | Parallel] = ORDER,
     width: int = 100,
     now: float = 100,
 ) -> str:
@@ -173,3 +174,23 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 
 def test_a_name_that_is_too_long_is_cut() -> None:
     assert draw(milestones=(Milestone("m" * 100, "a"),), width=40) == f"→ {'m' * 22}… ● running"
+
+
+def test_branches_side_by_side() -> None:
+    block = Parallel(((CHARGE,), (SHIP, RECEIPT)))
+    started: Sequence[Event] = [
+        ev.MilestoneCompleted("reserve"),
+        ev.AttemptStarted("charge"),
+        ev.AttemptStarted("ship"),
+    ]
+    assert draw(started, milestones=(RESERVE, block)) == (
+        "→ reserve ✔ done ── charge ● running ∥  ship ● running ── ○ to come: receipt"
+    )
+
+
+def test_an_arm_that_is_not_taken() -> None:
+    check = Milestone("check", "check", next_steps=(To("ship", "true"), To("receipt")))
+    chosen: Sequence[Event] = [ev.MilestoneCompleted("check"), ev.ArmChosen("check", "receipt")]
+    assert draw(chosen, milestones=(check, SHIP, RECEIPT)) == (
+        "→ check ✔ done ── ship » not taken ── receipt ● running"
+    )

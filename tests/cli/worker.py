@@ -29,6 +29,8 @@ from saga_journey import (
     external,
     milestone,
     open_journeys,
+    parallel,
+    to,
 )
 
 Input = dict[str, Any]
@@ -125,6 +127,28 @@ SAGAS = [
     ),
     Saga("patient", version=1, milestones=[stock(Retry(attempts=3, first=3600, most=3600)), card()]),
     Structured("steps", version=1, milestones=[stock(), card()]),
+    Saga(  # no condition holds for an input without a total
+        "choosy",
+        version=1,
+        milestones=[
+            milestone(
+                reserve_stock,
+                undo=release_stock,
+                id="check",
+                next_steps=[to("express", "input.total > 100"), to("standard", "input.total <= 100")],
+            ),
+            milestone(ship, undo=recall_parcel, id="express", next_steps=[to("end")]),
+            milestone(send_receipt, undo=None, id="standard"),
+        ],
+    ),
+    Saga(
+        "crowd",
+        version=1,
+        milestones=[
+            stock(),
+            parallel(card(), [milestone(ship, undo=recall_parcel), milestone(send_receipt, undo=None)]),
+        ],
+    ),
 ]
 
 

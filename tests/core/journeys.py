@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from saga_journey.core.definition import JourneyDefinition, Milestone, Retry
+from saga_journey.core.definition import ChildJourney, JourneyDefinition, Milestone, Retry
+from saga_journey.core.shape import Parallel
 
 AT_ONCE = Retry(attempts=3, first=0.0, most=0.0, lost=3)
 """Three attempts with no time between them."""
@@ -21,12 +22,27 @@ def wait(id: str, *, request: bool = False, **options: Any) -> Milestone:
     return Milestone(id, id if request else None, kind="external", **options)
 
 
-def saga(*milestones: Milestone, **options: Any) -> JourneyDefinition:
-    return JourneyDefinition("order", 1, milestones, **options)
+def timer(id: str, seconds: float, **options: Any) -> Milestone:
+    """A milestone that is done when its time has passed."""
+    return Milestone(id, None, kind="timer", timeout=seconds, **options)
 
 
-def structured(*milestones: Milestone, **options: Any) -> JourneyDefinition:
-    return JourneyDefinition("onboarding", 1, milestones, kind="structured", **options)
+def nested(id: str, *, has_pivot: bool = False, **options: Any) -> Milestone:
+    """A milestone that runs another journey; only its name matters here."""
+    return Milestone(id, None, kind="child", child=ChildJourney(f"{id}_journey", 1, "0" * 32, has_pivot), **options)
+
+
+def block(*branches: Milestone | tuple[Milestone, ...]) -> Parallel:
+    """Branches that run side by side, each a milestone or a sequence of them."""
+    return Parallel(tuple(branch if isinstance(branch, tuple) else (branch,) for branch in branches))
+
+
+def saga(*steps: Milestone | Parallel, **options: Any) -> JourneyDefinition:
+    return JourneyDefinition("order", 1, steps, **options)
+
+
+def structured(*steps: Milestone | Parallel, **options: Any) -> JourneyDefinition:
+    return JourneyDefinition("onboarding", 1, steps, kind="structured", **options)
 
 
 ORDER = saga(step("reserve"), step("charge"), step("ship"))

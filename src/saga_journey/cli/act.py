@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from saga_journey.cli import sending
-from saga_journey.cli.arguments import CommandId, Id, MaybeReason, MilestoneName, Reason, Result, Wait
+from saga_journey.cli.arguments import CommandId, Id, MaybeReason, MilestoneName, NextStep, Reason, Result, Wait
 from saga_journey.cli.look import at_desk
 from saga_journey.cli.problems import USAGE, Problem
 from saga_journey.cli.sending import Request
@@ -108,12 +108,38 @@ def advance(
     outcome: Annotated[Literal["ok", "refused", "unknown"], typer.Option(help="What came of it.")] = "ok",
     result: Result = None,
     reason: MaybeReason = None,
+    next_step: NextStep = None,
     wait: Wait = 5.0,
     command_id: CommandId = None,
 ) -> None:
     """Give the outcome of a milestone that waits for the outside."""
-    command = cmd.Advance(milestone, outcome, json_of(result, "--result"), reason, None, ctx.obj.user)
+    command = cmd.Advance(milestone, outcome, json_of(result, "--result"), reason, None, ctx.obj.user, next_step)
     _send(ctx, saga, command, wait, command_id)
+
+
+def choose(
+    ctx: typer.Context,
+    saga: Id,
+    next_step: Annotated[str, typer.Option("--next", metavar="MILESTONE", help="Where it goes on.")],
+    reason: Reason,
+    milestone: MilestoneName = None,
+    wait: Wait = 5.0,
+    command_id: CommandId = None,
+) -> None:
+    """Say where a journey goes on, when no condition of a choice did."""
+    _send(ctx, saga, cmd.Choose(next_step, milestone, ctx.obj.user, reason), wait, command_id)
+
+
+def rollback(
+    ctx: typer.Context,
+    saga: Id,
+    reason: Reason,
+    milestone: MilestoneName = None,
+    wait: Wait = 5.0,
+    command_id: CommandId = None,
+) -> None:
+    """Undo the milestone of a structured journey that was completed last, and go back before it."""
+    _send(ctx, saga, cmd.Rollback(milestone, ctx.obj.user, reason), wait, command_id, careful=True)
 
 
 def compensate(

@@ -104,7 +104,7 @@ for _asks in (look.demo, look.ls, look.get, look.watch, look.history):
     app.command(rich_help_panel=LOOK)(_asks)
 for _acts in (
     *(act.retry, act.skip, act.cancel, act.compensate, act.pause, act.resume, act.advance),
-    *(act.mark_undone, act.it_happened, act.it_did_not_happen, act.resolve),
+    *(act.choose, act.rollback, act.mark_undone, act.it_happened, act.it_did_not_happen, act.resolve),
 ):
     app.command(rich_help_panel=ACT)(_acts)
 for _operates in (operate.migrate, operate.status):

@@ -15,6 +15,9 @@ MaybeReason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", hel
 Result = Annotated[
     str | None, typer.Option("--result", metavar="JSON", help="What it gave: JSON, @file.json, or @- (stdin).")
 ]
+NextStep = Annotated[
+    str | None, typer.Option("--next", metavar="MILESTONE", help="Where it goes on, where there is a choice.")
+]
 Wait = Annotated[
     float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for a worker's answer.")
 ]

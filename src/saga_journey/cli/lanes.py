@@ -6,7 +6,8 @@
 
 1. Each milestone is a column with a cell in each lane; cells of a column have one width, so that the lanes line up.
 2. As many columns as fit make a stretch; the stretches come one under the other, `─╴` says that the lane goes on.
-3. The pivot is a bar, `┃`, after its column. The corner `┘` is where the saga turned back.
+3. The pivot is a bar, `┃`, after its column. The corner `┘` is where the saga turned back. Branches that run side by
+   side are joined by `∥`; they are undone in the reverse order of their start, which need not be the order drawn.
 4. What is still to come is said once, before the first of it; once it will not come any more, it is a line of its own.
 """
 
@@ -22,7 +23,7 @@ from saga_journey.cli.text import cells, cut
 from saga_journey.core.events import UNDO
 from saga_journey.core.state import MilestoneStatus, RunState
 
-JOINT, BAR = " ── ", " ─┃─ "
+JOINT, BAR, BESIDE = " ── ", " ─┃─ ", " ∥  "
 GOES_ON, BAR_GOES_ON, LAST_BAR, CORNER = " ─╴", " ─┃╴", " ┃", " ──┘"
 FORWARD, BACK = "→ ", "← "
 COMES = "○ to come: "
@@ -30,11 +31,12 @@ COMES = "○ to come: "
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One milestone. `back` is None where the undo lane only passes through."""
+    """One milestone. `back` is None where the undo lane only passes through. `beside`: another branch follows."""
 
     forward: Line
     back: Line | None
     pivot: bool
+    beside: bool = False
 
     @property
     def width(self) -> int:
@@ -42,7 +44,7 @@ class Column:
 
     @property
     def joint(self) -> str:
-        return BAR if self.pivot else JOINT
+        return BAR if self.pivot else BESIDE if self.beside else JOINT
 
 
 def lanes(state: RunState, now: float, width: int) -> list[Line]:
@@ -94,13 +96,21 @@ def _column(state: RunState, index: int, now: float, width: int) -> Column:
     back = words.undo(state, index, now) if state.direction == UNDO else None
     longest = max(cells(span[0]) for span in (forward, back) if span is not None)
     name = cut(words.label(spec), _room(width) - longest - 1)
-    return Column([(f"{name} ", ""), forward], None if back is None else [(f"{name} ", ""), back], spec.pivot)
+    undone: Line | None = None if back is None else [(f"{name} ", ""), back]
+    return Column([(f"{name} ", ""), forward], undone, spec.pivot, _beside(state, index))
 
 
 def _to_come(state: RunState, index: int, width: int, *, first: bool) -> Column:
     spec = state.definition.milestones[index]
     head = COMES if first else ""
-    return Column([(head + cut(words.label(spec), _room(width) - len(head)), "dim")], None, spec.pivot)
+    name = cut(words.label(spec), _room(width) - len(head))
+    return Column([(head + name, "dim")], None, spec.pivot, _beside(state, index))
+
+
+def _beside(state: RunState, index: int) -> bool:
+    """The milestone ends a branch, and the next one begins another branch of the same block."""
+    ends = (branch[-1] for stage in state.definition.stages for branch in stage[:-1])
+    return index in ends
 
 
 def _room(width: int) -> int:

@@ -18,7 +18,7 @@ from saga_journey.core.state import FINAL, Attention, MilestoneStatus, RunState,
 
 LONG = 10.0
 """A next attempt that is further away than this (seconds) is worth a `retry`."""
-NEEDS_MILESTONE = frozenset({"retry", "skip", "mark_undone", "it_happened", "it_did_not_happen"})
+NEEDS_MILESTONE = frozenset({"choose", "retry", "skip", "mark_undone", "it_happened", "it_did_not_happen"})
 
 
 def picture(state: RunState, now: float, screen: Screen, *, tabled: bool) -> list[Line]:
@@ -62,10 +62,18 @@ def _waits_for(state: RunState) -> str:
     for index in state.open:
         name = state.definition.milestones[index].id
         if state.waits_outside(index):
-            return f", waits for an answer to {name}"
+            return WAITS[state.definition.milestones[index].kind].format(milestone=name)
         if state.milestones[index].asking:
             return f", waits for {name}, which is still working"
     return ""
+
+
+WAITS = {
+    "action": ", waits for an answer to {milestone}",
+    "external": ", waits for an answer to {milestone}",
+    "timer": ", waits for the time of {milestone}",
+    "child": ", waits for the child of {milestone}",
+}
 
 
 def _when(state: RunState, now: float) -> str:
@@ -106,7 +114,7 @@ def milestones(state: RunState, now: float, width: int) -> list[Line]:
 
 def _row(state: RunState, index: int, now: float) -> list[Span]:
     spec = state.definition.milestones[index]
-    kind = " (from outside)" if spec.kind == "external" else ""
+    kind = {"external": " (from outside)", "timer": " (timer)", "child": " (child)"}.get(spec.kind, "")
     forward, back = words.attempts(state, index, now)
     return [
         (str(index + 1), "dim"),
@@ -174,8 +182,11 @@ def commands(state: RunState, given: Given) -> list[tuple[str, str]]:
 
 
 def _command(state: RunState, given: Given, verb: str, attention: Attention) -> str:
-    named = [attention.milestone] if verb in NEEDS_MILESTONE and attention.milestone else []
-    return given.again(verb.replace("_", "-"), state.saga_id, *named, "--reason", REASON)
+    said = [attention.milestone] if verb in NEEDS_MILESTONE and attention.milestone else []
+    if verb == "choose" and attention.milestone:
+        index = state.definition.index[attention.milestone]
+        said += ["--next", state.definition.milestones[index].next_steps[0].milestone]
+    return given.again(verb.replace("_", "-"), state.saga_id, *said, "--reason", REASON)
 
 
 def next_commands(state: RunState, given: Given, now: float) -> list[str]:
@@ -183,7 +194,7 @@ def next_commands(state: RunState, given: Given, now: float) -> list[str]:
     saga_id = state.saga_id
     if state.attention:
         return []
-    if waiting := [i for i in state.open if state.waits_outside(i)]:
+    if waiting := [i for i in state.open if state.waits_outside(i) and _is_answered(state, i)]:
         return [given.again("advance", saga_id, _name(state, waiting[0]), "--outcome", "ok")]
     if state.status is SagaStatus.PAUSED:
         return [given.again("resume", saga_id)]
@@ -194,6 +205,11 @@ def next_commands(state: RunState, given: Given, now: float) -> list[str]:
     if state.status is SagaStatus.COMPLETED and state.definition.kind == "saga" and not state.past_pivot:
         return [given.again("compensate", saga_id, "--preview")]
     return [given.again("history", saga_id)]
+
+
+def _is_answered(state: RunState, index: int) -> bool:
+    """Somebody outside answers it; a timer and a child come by themselves."""
+    return state.definition.milestones[index].kind not in ("timer", "child")
 
 
 def _name(state: RunState, index: int) -> str:

@@ -12,7 +12,7 @@ from saga_journey.core.machine import decide
 from saga_journey.core.operators import standing
 from saga_journey.core.progress import CompensationPlan, preview
 from saga_journey.core.state import RunState
-from saga_journey.core.walk import intents, next_call
+from saga_journey.core.walk import intents
 from saga_journey.ports import RunRecord
 
 ARGUMENT = 60
@@ -26,22 +26,23 @@ class Foresight:
     after: RunState
     answer: Answer
     calling: str | None
-    """The milestone whose handler some worker is calling now."""
+    """The milestones whose handlers some worker is calling now, in words."""
 
 
 def foresee(state: RunState, record: RunRecord, command: External, now: float) -> Foresight:
     """Decides the command on a copy. The owner of the run will decide it again, on what is true then."""
-    index = being_called(state, record, now)
-    turn = decide(state, [command], now, () if index is None else (index,))
+    calling = being_called(state, record, now)
+    turn = decide(state, [command], now, calling)
     answer = turn.answers[0]
     assert answer is not None, "a command is always answered"
-    return Foresight(state, turn.state, answer, None if index is None else _name(state, index))
+    return Foresight(state, turn.state, answer, ", ".join(_name(state, index) for index in calling) or None)
 
 
-def being_called(state: RunState, record: RunRecord, now: float) -> int | None:
-    """The milestone that the owner of the run is calling, as far as can be seen from here."""
-    index = next_call(state) if record.owner is not None else None
-    return index if index is not None and state.calls(index).not_before <= now else None
+def being_called(state: RunState, record: RunRecord, now: float) -> list[int]:
+    """The milestones that the owner of the run is calling, as far as can be seen from here."""
+    if record.owner is None:
+        return []
+    return [intent.milestone for intent in intents(state) if intent.not_before <= now]
 
 
 def plan_of(seen: Foresight, command: External) -> list[Line]:
@@ -105,6 +106,8 @@ def _what(seen: Foresight, command: External) -> list[str]:
             return said + [f"{named} is in doubt, and is undone should the saga turn back"] * _doubtful(seen, named)
         case cmd.Skip():
             return [f"the undo of {named} is left out: what {named} did still stands"]
+        case cmd.Rollback():
+            return [f"{named} is undone, and the journey is paused before it"]
         case _:
             return [f"{named} counts as undone, by hand"]
 
@@ -118,6 +121,9 @@ def meant(seen: Foresight, command: External) -> str | None:
     """The milestone that a command is about, also when it was not said; None when it is about the whole saga."""
     if (said := getattr(command, "milestone", None)) is not None:
         return str(said)
+    if isinstance(command, cmd.Rollback):
+        back = [i for i, m in enumerate(seen.after.milestones) if m.order != seen.before.milestones[i].order or m.undo]
+        return _name(seen.before, back[0]) if back else None
     waiting = [a.milestone for a in seen.before.attention if a.milestone is not None]
     opened = [_name(seen.before, i) for i in seen.before.open if i not in seen.after.open]
     return next(iter([*waiting, *opened]), None)

@@ -77,7 +77,7 @@ async def _weighed(desk: Desk, record: RunRecord, request: Request) -> Request:
 
 def _bound(command: External, seen: Foresight) -> External:
     """The same command about the milestone that was shown, should another one be stuck by then."""
-    if isinstance(command, cmd.Skip | cmd.StateFact):
+    if isinstance(command, cmd.Skip | cmd.StateFact | cmd.Rollback):
         return replace(command, milestone=meant(seen, command))
     return command
 

@@ -31,6 +31,12 @@ ENDED: dict[MilestoneStatus, Span] = {
     MilestoneStatus.UNKNOWN: ("? unknown", "warn"),
     MilestoneStatus.SKIPPED: ("» skipped", "warn"),
 }
+WAITS = {
+    "action": "◌ waits for an answer",
+    "external": "◌ waits for an answer",
+    "timer": "◌ waits for its time",
+    "child": "◌ its child is under way",
+}
 UNDONE: dict[UndoStatus, Span] = {
     UndoStatus.PENDING: ("○ to undo", "dim"),
     UndoStatus.DONE: ("↩ undone", "undo"),
@@ -48,6 +54,8 @@ def status(of: SagaStatus) -> Span:
 def action(state: RunState, index: int, now: float) -> Span:
     """How far the action of a milestone is."""
     m, spec = state.milestones[index], state.definition.milestones[index]
+    if m.status is MilestoneStatus.SKIPPED and m.order == 0:
+        return "» not taken", "dim"
     if m.status in ENDED:
         word, style = ENDED[m.status]
         return word + (", in doubt" if m.doubt and m.status is MilestoneStatus.SKIPPED else ""), style
@@ -55,7 +63,7 @@ def action(state: RunState, index: int, now: float) -> Span:
         return "○ to come", "dim"
     tried = _tried(m.do, spec.retry.attempts) + (", in doubt" if m.doubt else "")
     if state.waits_outside(index):
-        return f"◌ waits for an answer{tried}", "live"
+        return WAITS[spec.kind] + tried, "live"
     if m.asking:
         return f"◌ still working, asked again {_when(m.do, now)}{tried}", "live"
     return _open(state, index, m.do, now, ("● running", "◔ again")), "live"
@@ -73,7 +81,7 @@ def undo(state: RunState, index: int, now: float) -> Span | None:
     if spec.id in state.left:
         return "= left as it is", "warn"
     stands = m.status in (MilestoneStatus.COMPLETED, MilestoneStatus.UNKNOWN) or m.doubt
-    return ("= stays", "dim") if spec.undo is None and stands else None
+    return ("= stays", "dim") if not spec.undoable and spec.kind != "timer" and stands else None
 
 
 def _open(state: RunState, index: int, calls: Calls, now: float, words: tuple[str, str]) -> str:
@@ -122,6 +130,8 @@ ATTENTION: dict[str, str] = {
     "handler_missing": "no worker has the code of {milestone}; it goes on by itself when one opens that does",
     "cannot_decode": "what is stored of {milestone} does not fit today's types; it goes on by itself when it does",
     "crash_loop": "every worker that took {milestone} died before it could write anything",
+    "no_arm": "{milestone} is done, and no condition says where the journey goes on",
+    "child_resolved": "the child of {milestone} was closed by a person; what it did may stand",
 }
 VERB_WORDS: dict[str, str] = {
     "retry": "try again, with the same key and a fresh budget",
@@ -131,6 +141,7 @@ VERB_WORDS: dict[str, str] = {
     "it_did_not_happen": "say that it did not take place",
     "cancel": "undo everything that is done",
     "resolve": "close the saga as it is",
+    "choose": "say where it goes on (--next MILESTONE)",
 }
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from saga_journey.authoring import Journey
 from saga_journey.core import commands as cmd
@@ -28,11 +28,12 @@ from saga_journey.core.canonical import encode
 from saga_journey.core.codec import event_fields, event_name
 from saga_journey.core.commands import Answer, Answered, Command
 from saga_journey.core.definition import JourneyDefinition
-from saga_journey.core.events import AttentionKind, Event, Op
+from saga_journey.core.events import AttentionKind, Event, Op, Parent
 from saga_journey.core.evolve import evolve
 from saga_journey.core.machine import begin, decide
 from saga_journey.core.state import RunState
 from saga_journey.core.walk import Intent, intents
+from saga_journey.handlers.conditions import choose
 
 # --- what arrives ----------------------------------------------------------------------------------------------------
 
@@ -78,6 +79,17 @@ def uncallable(milestone: str, kind: AttentionKind = "handler_missing", detail: 
     return Gave(milestone, cmd.Uncallable(kind, detail))
 
 
+def child_ended(
+    milestone: str,
+    ended: Literal["completed", "compensated", "resolved"] = "completed",
+    results: object = None,
+    reason: str | None = None,
+) -> Command:
+    """The child that a milestone runs has ended. `results` are those of its milestones, when it is completed."""
+    told = {"saga_id": f"the child of {milestone}", "results": results or {}}
+    return cmd.ChildEnded(milestone, ended, encode(told, "results") if ended == "completed" else None, reason)
+
+
 # --- the scenario ----------------------------------------------------------------------------------------------------
 
 
@@ -86,10 +98,14 @@ def given(
     *turns: Event | Sequence[Event],
     input: object = None,
     at: float = 0.0,
+    parent: Parent | None = None,
 ) -> Scenario:
-    """A run that was started, and to which this happened: each event is a turn of its own, unless `turn` joins them."""
+    """A run that was started, and to which this happened: each event is a turn of its own, unless `turn` joins them.
+
+    `parent`: it is the child of that milestone.
+    """
     definition = journey.definition if isinstance(journey, Journey) else journey
-    scenario = Scenario(definition, {} if input is None else input)
+    scenario = Scenario(definition, {} if input is None else input, parent)
     for past in turns:
         scenario.happened(past if isinstance(past, Sequence) else [past], at)
     return scenario
@@ -103,10 +119,10 @@ def turn(*events: Event) -> tuple[Event, ...]:
 class Scenario:
     """One run and its story. `state` is where it stands; `when` and `then` return the scenario, to go on."""
 
-    def __init__(self, definition: JourneyDefinition, input: object) -> None:
+    def __init__(self, definition: JourneyDefinition, input: object, parent: Parent | None = None) -> None:
         self.now: float = 0.0
         self.story: list[str] = [f"given  {definition.name} version {definition.version}"]
-        begun = begin(definition, "saga_1", encode(input, "input"), None, self.now)
+        begun = begin(definition, "saga_1", encode(input, "input"), None, self.now, parent)
         self.state: RunState = begun.state
         self.events: Sequence[Event] = begun.events
         self.answers: Sequence[Answer | None] = ()
@@ -126,7 +142,7 @@ class Scenario:
         busy = [self.state.definition.index[name] for name in _listed(calling)]
         self.story.append(f"when   at {self.now:g}: {said}" + "".join(f", calling {name}" for name in _listed(calling)))
         commands = [self._report(one) if isinstance(one, Gave) else one for one in arrived]
-        decided = decide(self.state, commands, self.now, busy)
+        decided = decide(self.state, commands, self.now, busy, choose)
         self.state, self.events, self.answers = decided.state, decided.events, decided.answers
         self._tell()
         return self
@@ -137,16 +153,21 @@ class Scenario:
         calls: str | Sequence[str] = (),
         answers: str | Sequence[str] | None = None,
         status: str | None = None,
+        waits: str | Sequence[str] | None = None,
     ) -> Scenario:
-        """Exactly these events followed, and exactly these calls are to be made. Raises AssertionError otherwise."""
+        """Exactly these events followed, and exactly these calls are to be made. Raises AssertionError otherwise.
+
+        Where `answers`, `status` or `waits` are given, they are exactly so, too.
+        """
         __tracebackhide__ = True
         expected = [e if isinstance(e, str) else event_line(e) for e in events]
         expected += [f"-> {call}" for call in _listed(calls)]
         came = self._turn_lines()
         told = len(expected) == len(came) and all(map(_begins, came, expected))
-        if told and self._answered(answers) and status in (None, self.state.status):
+        waiting = waits is None or sorted(_listed(waits)) == sorted(self._waiting())
+        if told and waiting and self._answered(answers) and status in (None, self.state.status):
             return self
-        raise AssertionError(self._both_stories(expected, answers, status))
+        raise AssertionError(self._both_stories(expected, answers, status, waits))
 
     # --- how ---
 
@@ -172,22 +193,36 @@ class Scenario:
         later = f" not before {intent.not_before:g}" if intent.not_before > self.now else ""
         return f"{intent.op} {name} {intent.attempt}{later}"
 
+    def _waiting(self) -> list[str]:
+        state = self.state
+        return [state.definition.milestones[index].id for index in state.open if state.waits_outside(index)]
+
     def _answered(self, expected: str | Sequence[str] | None) -> bool:
         came = [a for a in self.answers if a is not None]
         if expected is None:
             return all(a.accepted for a in came)
         return [a.code for a in came] == _listed(expected)
 
-    def _both_stories(self, expected: list[str], answers: str | Sequence[str] | None, status: str | None) -> str:
+    def _both_stories(
+        self,
+        expected: list[str],
+        answers: str | Sequence[str] | None,
+        status: str | None,
+        waits: str | Sequence[str] | None,
+    ) -> str:
         lines = ["the story is another one", "", *self.story, f"       the saga is {self.state.status}", ""]
         lines += ["expected" + ("" if expected else ": nothing"), *(f"       {line}" for line in expected)]
         if answers is not None:
             lines.append(f"       answered {', '.join(_listed(answers)) or 'nothing'}")
+        if waits is not None:
+            lines.append(f"       waiting for {', '.join(_listed(waits)) or 'nobody'}")
         if status is not None:
             lines.append(f"       the saga is {status}")
         came = self._turn_lines()
         lines += ["", "but it was" + ("" if came else ": nothing"), *(f"       {line}" for line in came)]
         lines += [f"       answered {a.code}" for a in self.answers if a is not None]
+        if waits is not None:
+            lines.append(f"       waiting for {', '.join(self._waiting()) or 'nobody'}")
         return "\n".join([*lines, f"       the saga is {self.state.status}"])
 
 
