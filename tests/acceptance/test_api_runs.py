@@ -560,6 +560,8 @@ VERBS: dict[str, Callable[[Run], Awaitable[Any]]] = {
     "resume": lambda run: run.resume(),
     "retry": lambda run: run.retry(input={"n": 1}),
     "skip": lambda run: run.skip(reason="none"),
+    "choose": lambda run: run.choose("approval"),
+    "rollback": lambda run: run.rollback(reason="none"),
     "mark_undone": lambda run: run.mark_undone(reason="none"),
     "it_happened": lambda run: run.it_happened(reason="none"),
     "it_did_not_happen": lambda run: run.it_did_not_happen(reason="none"),
