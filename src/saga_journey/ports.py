@@ -109,7 +109,7 @@ class ClaimedRun:
 class Claimed:
     runs: list[ClaimedRun]
     next_due: float | None
-    """When the next unowned run falls due; None when none will by itself."""
+    """When the next unowned run falls due that was not due when this was asked; None when none will by itself."""
 
 
 class Worker(NamedTuple):

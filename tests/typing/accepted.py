@@ -42,7 +42,8 @@ from saga_journey import (
 from saga_journey.authoring import BlockOf, MilestoneOf
 from saga_journey.core.commands import Answer
 from saga_journey.core.progress import CompensationPlan, HistoryEntry, RunView
-from saga_journey.orchestrators.structured import DesignedJourney, StepResult
+from saga_journey.orchestrators.designs import DesignedJourney
+from saga_journey.orchestrators.structured import StepResult
 from saga_journey.ports import Observation, RunRecord
 
 DAY = 24 * 3600

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from saga_journey.core import children, operators, rollback
 from saga_journey.core import commands as cmd
@@ -21,6 +21,7 @@ from saga_journey.core.events import DO, Event, Parent
 from saga_journey.core.evolve import fold
 from saga_journey.core.reports import doubtful, on_report, on_take_over
 from saga_journey.core.state import RunState, UndoStatus
+from saga_journey.core.stopping import draining
 from saga_journey.core.timers import on_time_passed
 from saga_journey.core.walk import may_start, next_forward, next_undo, open_intents, ready, undecided
 from saga_journey.errors import Rejected
@@ -103,14 +104,19 @@ def decide(
 
 def _go_on(state: RunState, now: float, events: list[Event], choose: Choice) -> None:
     """Where the journey is not a line: which arms are taken, and what is started together."""
-    while state.direction == DO and state.final is None and (index := undecided(state)) is not None:
+    while not draining(state) and state.final is None and (index := undecided(state)) is not None:
         events.append(_choice(state, index, choose))
         fold(state, events[-1], now)
     starting = ready(state) if may_start(state) else []
-    if len(starting) > 1:
+    if len(starting) > 1 or (starting and _opens_an_attempt(state)):
         for index in starting:
             events.append(ev.AttemptStarted(state.definition.milestones[index].id))
             fold(state, events[-1], now)
+
+
+def _opens_an_attempt(state: RunState) -> bool:
+    """The newest event implies an attempt already, whose fence is its seq: what starts beside it needs its own."""
+    return any(state.calls(index).fence == state.seq for index in state.open)
 
 
 def _choice(state: RunState, index: int, choose: Choice) -> Event:
@@ -127,11 +133,13 @@ def _take_all(
     """Several commands in one turn, each on the state that the ones before it left."""
     events: list[Event] = []
     answers: list[Answer | None] = [None] * len(arrived)
-    ours = [i for i in calling if not any(_reports(state, command, i) for command in arrived)]
+    reports = {place: command.milestone for place, command in enumerate(arrived) if _reports(state, command)}
+    called = {*calling, *reports.values()}  # until its report is taken, what it did must not be taken back
     theirs = doubtful(state, now) if any(type(command) is cmd.TakeOver for command in arrived) else []
     for place in sorted(range(len(arrived)), key=lambda place: _precedence(arrived[place])):
         command = arrived[place]
-        busy = ours if type(command) is cmd.TimePassed else [*ours, *theirs]  # not clean: a dead owner may have called
+        called.discard(reports.get(place, -1))
+        busy = called if type(command) is cmd.TimePassed else called.union(theirs)  # a dead owner may have called them
         new, answers[place] = _take(state, command, now, busy)
         events += new
         if not state.open:
@@ -139,10 +147,8 @@ def _take_all(
     return events, answers
 
 
-def _reports(state: RunState, command: Command, index: int) -> bool:
-    if not isinstance(command, cmd.Report) or command.milestone != index:
-        return False
-    return state.expects(index, command.op, command.attempt)
+def _reports(state: RunState, command: Command) -> TypeGuard[cmd.Report]:
+    return isinstance(command, cmd.Report) and state.expects(command.milestone, command.op, command.attempt)
 
 
 def _precedence(command: Command) -> int:
@@ -203,7 +209,8 @@ def _conclusion(state: RunState) -> list[Event]:
             return []
         if state.stop is not None and state.definition.kind == "structured":
             return [ev.SagaCancelled(state.stop)]
-        return [ev.SagaCompleted()] if next_forward(state) is None else []
+        through = next_forward(state) is None and (state.definition.is_line or undecided(state) is None)
+        return [ev.SagaCompleted()] if through else []
     return _undone(state) if next_undo(state) is None else []
 
 

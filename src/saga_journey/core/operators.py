@@ -139,7 +139,7 @@ def on_resume(state: RunState, c: cmd.Resume, now: float, calling: Collection[in
 def on_retry(state: RunState, c: cmd.RetryMilestone, now: float, calling: Collection[int]) -> list[Event]:
     """Re-open what is in attention, in the run's direction; cut a backoff short. Never forward after the decision."""
     _must_move(state)
-    if not _waits_for_a_person(state):
+    if not _is_about_attention(state, c.milestone):
         return _hasten(state, c, now, calling)
     attention = _attention(state, c.milestone)
     if attention.milestone is None:
@@ -208,7 +208,7 @@ def on_skip(state: RunState, c: cmd.Skip, now: float, calling: Collection[int]) 
 
 
 def _skippable(state: RunState, milestone: str | None, now: float, calling: Collection[int]) -> int:
-    if _waits_for_a_person(state):
+    if _is_about_attention(state, milestone):
         attention = _attention(state, milestone)
         if attention.kind == "no_arm":
             raise Rejected("no_arm", f"{attention.milestone!r} is done: `choose` where the journey goes on")
@@ -242,7 +242,7 @@ def on_state_fact(state: RunState, c: cmd.StateFact, now: float, calling: Collec
     if c.fact == "undone":
         name = _undoable_by_hand(state, c.milestone, now, calling)
         return [_fact(c, name), *([ev.MilestoneRolledBack(name)] if state.direction == DO else [])]
-    if state.direction == UNDO or not _waits_for_a_person(state):
+    if state.direction == UNDO or not _is_about_attention(state, c.milestone):
         raise Rejected("not_in_attention", "a fact can be stated only about a milestone that waits for a person")
     named = _attention(state, c.milestone).milestone
     if named is None or not in_doubt(state, index := _index(state, named)):
@@ -299,6 +299,14 @@ def _may_yet_owe(state: RunState, index: int) -> bool:
 def _waits_for_a_person(state: RunState) -> bool:
     """Nothing of it moves by itself. While one stuck undo is tried again, the others have to wait for it."""
     return state.status is SagaStatus.FAILED
+
+
+def _is_about_attention(state: RunState, milestone: str | None) -> bool:
+    """That milestone waits for a person; going forward, its siblings need not wait for it, nor it for them."""
+    if _waits_for_a_person(state):
+        return True
+    side_by_side = state.direction == DO and not state.definition.is_line
+    return side_by_side and any(a.milestone is not None and milestone in (None, a.milestone) for a in state.attention)
 
 
 def _must_be_open(state: RunState) -> None:

@@ -45,9 +45,9 @@ def steps_by_milestone(definition: JourneyDefinition) -> dict[str, int]:
 
 
 def reached(definition: JourneyDefinition, ways: list[Edge]) -> frozenset[int]:
-    """The steps that these ways lead to from the first one; they only lead forward."""
+    """The steps that these ways, in their order, lead to from the first one; they only lead forward."""
     found = {0}
-    for way in sorted(ways):
+    for way in ways:
         if way.start in found:
             found.add(way.target)
     return frozenset(found)

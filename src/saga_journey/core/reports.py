@@ -10,6 +10,7 @@ from saga_journey.core import events as ev
 from saga_journey.core.canonical import Json
 from saga_journey.core.definition import Milestone, Retry
 from saga_journey.core.events import DO, UNDO, Event, Op
+from saga_journey.core.evolve import fold
 from saga_journey.core.rollback import undone
 from saga_journey.core.state import RunState
 from saga_journey.core.stopping import after_failure, draining, interrupted
@@ -157,8 +158,13 @@ def undo_given_up(state: RunState, index: int, error: str) -> list[Event]:
 def on_take_over(state: RunState, now: float, calling: Collection[int]) -> list[Event]:
     """What the dead owner may have been calling is lost, and counted before anything is called again (SEMANTICS 22)."""
     events: list[Event] = []
-    for index in doubtful(state, now):
-        events += _lost(state, index, now, calling)
+    after, left = state.copy(), doubtful(state, now)
+    busy = {index for index in calling if index not in left}
+    while left:  # each on the state that the one before it left: it may have been the end of the way forward
+        new = _lost(after, left.pop(0), now, busy.union(left))
+        for event in new:
+            fold(after, event, now)
+        events += new
     return events
 
 

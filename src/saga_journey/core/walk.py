@@ -53,10 +53,10 @@ def ready(state: RunState) -> list[int]:
         through = True
         for branch in stage:
             for index in branch:
-                status = state.milestones[index].status
-                if status is PENDING:
+                status, blocked = state.milestones[index].status, bool(state.attention) and state.blocked(index)
+                if status is PENDING and not blocked:
                     found.append(index)
-                if status in _NOT_THROUGH or (state.attention and state.blocked(index)):
+                if status in _NOT_THROUGH or blocked:
                     through = False
                     break
         if not through:
@@ -73,6 +73,8 @@ def may_start(state: RunState) -> bool:
         return False
     if state.attention and (state.definition.is_line or any(a.milestone is None for a in state.attention)):
         return False
+    if not state.definition.is_line and any(state.op_of(index) == UNDO for index in state.open):
+        return False  # a person goes back; nothing goes forward beside it
     return state.stop is None or state.definition.kind == "saga"
 
 

@@ -13,6 +13,9 @@ the start. A `then` tells the whole turn: every event in order, and every call t
 an object of `saga_journey.core.events`, or the beginning of its line in the story, up to a space; a call is written
 "do charge 2" or "undo charge 1", the attempt may be left out. A command that was rejected has to be expected
 (`answers`). When a `then` fails it shows the story so far, the one that was expected, and the one that came.
+
+Where a journey forks, its conditions are read as the engine reads them. `waits` are the milestones that wait for
+somebody else: for an answer, a time, a child.
 """
 
 from __future__ import annotations

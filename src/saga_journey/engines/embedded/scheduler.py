@@ -168,7 +168,7 @@ class Scheduler:
             await self._adopt(run)
         if self._behind and self.room > 0:
             self.nudge()
-        elif claimed.next_due is not None and claimed.next_due > self._clock.now():
+        elif claimed.next_due is not None:
             self._wake_at(claimed.next_due)
 
     async def _adopt(self, claimed: ClaimedRun) -> None:
@@ -255,6 +255,10 @@ class Scheduler:
                 log.warning("the lease could not be renewed: %s", error)
 
     def _wake_at(self, when: float) -> None:
+        """At once when that moment has passed since somebody looked at the clock."""
+        if when <= self._clock.now():
+            self.nudge()
+            return
         if self._timer is not None and self._timer_at <= when and self._timer_at > self._clock.now():
             return
         if self._timer is not None:

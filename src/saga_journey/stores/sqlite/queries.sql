@@ -89,7 +89,8 @@ select seq, epoch, at, events from journal where tenant = ?1 and run = ?2 order 
 select seq + json_array_length(events) from journal where tenant = ?1 and run = ?2 order by seq desc limit 1;
 
 -- name: next_due
-select min(due_at) from run where owner is null and due_at is not null;
+-- The next run that nobody owns and that is not due yet: what is due already and was not claimed is not for this worker.
+select min(due_at) from run where owner is null and due_at > ?1;
 
 -- name: open_commands
 select tenant, run, command, name, body from command

@@ -239,7 +239,7 @@ class SqliteStore:
         runs = [self._claimed(db, key, served=key not in parked) for key in [*keys, *unserved]]
         db.executemany(_sql["claim_run"], [(*run.record.key, owner, now, run.empty_claims) for run in runs])
         self._give_commands(db, runs)
-        return Claimed(runs, db.execute(_sql["next_due"]).fetchone()[0])
+        return Claimed(runs, db.execute(_sql["next_due"], (now,)).fetchone()[0])
 
     def _claimed(self, db: sqlite3.Connection, key: RunKey, *, served: bool) -> ClaimedRun:
         """The run as its new owner gets it, under the epoch that the claim is about to write."""
