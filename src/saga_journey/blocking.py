@@ -19,9 +19,11 @@ from saga_journey import bootstrap
 from saga_journey.authoring import Journey
 from saga_journey.errors import Closed
 from saga_journey.journeys import Journeys as AsyncJourneys
+from saga_journey.orchestrators.analytics import JourneyAnalytics as AsyncJourneyAnalytics
 from saga_journey.orchestrators.mvp import MVPJourneyOrchestrator as AsyncMVPJourneyOrchestrator
 from saga_journey.orchestrators.saga import SagaJourneyOrchestrator as AsyncSagaJourneyOrchestrator
 from saga_journey.orchestrators.session import SessionJourneyOrchestrator as AsyncSessionJourneyOrchestrator
+from saga_journey.orchestrators.tracker import MilestoneTracker as AsyncMilestoneTracker
 from saga_journey.ports import Observer, RunRecord, Search
 from saga_journey.runs import Run as AsyncRun
 from saga_journey.runs import UserContext
@@ -143,6 +145,33 @@ class MVPJourneyOrchestrator(_Blocking[AsyncMVPJourneyOrchestrator]):
     end_mvp_journey: Final = _waits(AsyncMVPJourneyOrchestrator.end_mvp_journey)
 
 
+class MilestoneTracker(_Blocking[AsyncMilestoneTracker]):
+    """As the asynchronous one; each operation waits for its answer."""
+
+    track_milestone_start: Final = _waits(AsyncMilestoneTracker.track_milestone_start)
+    track_milestone_complete: Final = _waits(AsyncMilestoneTracker.track_milestone_complete)
+    get_milestone_status: Final = _waits(AsyncMilestoneTracker.get_milestone_status)
+    get_journey_progress: Final = _waits(AsyncMilestoneTracker.get_journey_progress)
+    retry_milestone: Final = _waits(AsyncMilestoneTracker.retry_milestone)
+    rollback_milestone: Final = _waits(AsyncMilestoneTracker.rollback_milestone)
+    skip_milestone: Final = _waits(AsyncMilestoneTracker.skip_milestone)
+    get_milestone_history: Final = _waits(AsyncMilestoneTracker.get_milestone_history)
+    get_milestone_analytics: Final = _waits(AsyncMilestoneTracker.get_milestone_analytics)
+
+
+class JourneyAnalytics(_Blocking[AsyncJourneyAnalytics]):
+    """As the asynchronous one; each operation waits for its answer."""
+
+    calculate_journey_metrics: Final = _waits(AsyncJourneyAnalytics.calculate_journey_metrics)
+    get_completion_rate: Final = _waits(AsyncJourneyAnalytics.get_completion_rate)
+    get_average_duration: Final = _waits(AsyncJourneyAnalytics.get_average_duration)
+    identify_drop_off_points: Final = _waits(AsyncJourneyAnalytics.identify_drop_off_points)
+    analyze_journey_performance: Final = _waits(AsyncJourneyAnalytics.analyze_journey_performance)
+    get_optimization_recommendations: Final = _waits(AsyncJourneyAnalytics.get_optimization_recommendations)
+    compare_journeys: Final = _waits(AsyncJourneyAnalytics.compare_journeys)
+    get_journey_benchmarks: Final = _waits(AsyncJourneyAnalytics.get_journey_benchmarks)
+
+
 class Journeys(_Blocking[AsyncJourneys]):
     """As `saga_journey.Journeys`; each method waits for its answer."""
 
@@ -157,6 +186,14 @@ class Journeys(_Blocking[AsyncJourneys]):
     @property
     def mvp(self) -> MVPJourneyOrchestrator:
         return MVPJourneyOrchestrator(self._behind.mvp, self._loop)
+
+    @property
+    def tracker(self) -> MilestoneTracker:
+        return MilestoneTracker(self._behind.tracker, self._loop)
+
+    @property
+    def analytics(self) -> JourneyAnalytics:
+        return JourneyAnalytics(self._behind.analytics, self._loop)
 
     def start(
         self, journey: Journey[I], input: I, *, key: str | None = None, user_context: UserContext | None = None

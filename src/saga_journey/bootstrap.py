@@ -79,8 +79,7 @@ def _curated(curator: Curator, sagas: Sequence[Journey[Any]]) -> Curator:
 
 async def _refuse_changed(store: Store, sagas: Sequence[Journey[Any]]) -> None:
     """One (name, version) with two meanings is refused while runs of the other meaning are unfinished."""
-    for saga in sagas:
-        definition = saga.definition
+    for definition in [one.definition for saga in sagas for one in (saga, *saga.family())]:
         if left := await store.unfinished(definition.name, definition.version, definition.hash):
             raise DefinitionChanged(
                 definition.name,

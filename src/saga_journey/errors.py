@@ -8,6 +8,7 @@ SagaJourneyError
 ├── KeyConflict                the same idempotency key with another body
 ├── UnknownSaga                no such saga for this tenant
 ├── UnknownJourney             no such journey was designed for this tenant
+├── UnknownMilestone           a journey has no such milestone; `.known` are those it has
 ├── UnknownJourneyType         no template has that name, and no milestones were given
 ├── UnknownSession             no such session for this tenant
 ├── UnknownArea                a session has no such area; `.known` are those it has
@@ -87,11 +88,22 @@ class UnknownSaga(SagaJourneyError):
 
 
 class UnknownJourney(SagaJourneyError):
-    """No journey with this id was designed for this tenant."""
+    """No journey with this id, or of this name, is known for this tenant. `hint` says what to do instead."""
 
-    def __init__(self, journey_id: str) -> None:
+    def __init__(
+        self, journey_id: object, hint: str = ": design it first, and keep the journey_id that it gives"
+    ) -> None:
         self.journey_id = journey_id
-        super().__init__(f"no journey {journey_id!r} here: design it first, and keep the journey_id that it gives")
+        super().__init__(f"no journey {journey_id!r} here{hint}")
+
+
+class UnknownMilestone(SagaJourneyError):
+    """The journey has no milestone of that name. `known` are those it has."""
+
+    def __init__(self, milestone: object, journey: str, known: Sequence[str], hint: str = "") -> None:
+        self.milestone = milestone
+        self.known: tuple[str, ...] = tuple(known)
+        super().__init__(f"no milestone {milestone!r} in {journey!r}{hint}: there is {', '.join(self.known)}")
 
 
 class UnknownSession(SagaJourneyError):

@@ -7,10 +7,12 @@ from typing import TypeVar
 from saga_journey.authoring import Journey
 from saga_journey.errors import SagaJourneyError
 from saga_journey.handlers.curator import Curator
+from saga_journey.orchestrators.analytics import JourneyAnalytics
 from saga_journey.orchestrators.mvp import MVPJourneyOrchestrator
 from saga_journey.orchestrators.saga import SagaJourneyOrchestrator
 from saga_journey.orchestrators.session import SessionJourneyOrchestrator
 from saga_journey.orchestrators.structured import StructuredJourneyOrchestrator
+from saga_journey.orchestrators.tracker import MilestoneTracker
 from saga_journey.ports import Observer, RunRecord, Search, Store
 from saga_journey.runs import Run, Runs, UserContext
 
@@ -30,6 +32,10 @@ class Journeys:
         """Free navigation: areas in any order."""
         self.mvp: MVPJourneyOrchestrator = MVPJourneyOrchestrator(runs)
         """The four-pillar journey."""
+        self.tracker: MilestoneTracker = MilestoneTracker(runs)
+        """Milestones one by one: where they stand, and what a person can do with them."""
+        self.analytics: JourneyAnalytics = JourneyAnalytics(runs)
+        """Numbers about a journey: completion, durations, where runs stop, what to look at."""
 
     @property
     def store(self) -> Store:

@@ -2,6 +2,7 @@
 
     Engine     moves runs: start, command, wait, stop.
     Store      keeps runs: start, commit, claim, commands, load, search. One truth, the journal.
+    Figures    counts runs, in the store: how many stand where, how long they took, where they stopped.
     Clock      says what time it is, and calls back later. Tests bring one that moves only when told.
     Invoker    calls a handler by its name and says what came of it.
     Observer   is told around each turn and each attempt, once. Metrics, traces and logs hang here.
@@ -123,6 +124,15 @@ class Worker(NamedTuple):
     lease_until: float
 
 
+class InFlight(NamedTuple):
+    """An unfinished run, and the number of the definition that it is pinned to."""
+
+    key: RunKey
+    saga_id: str
+    tenant: str
+    definition: int
+
+
 class OutboxRow(NamedTuple):
     """An event for the outside. Its id comes from (saga, seq, item), so a repeat carries the same id."""
 
@@ -142,6 +152,8 @@ class RowChange:
     lost: int
     needs: bool
     """Parked for want of a handler: looked at again when a worker opens."""
+    stopped: int | None = None
+    """Where the run stopped going forward (`progress.stopped_milestone`); None: it goes on, or came through."""
 
 
 @dataclass(slots=True)
@@ -233,6 +245,95 @@ class Search:
     sessions: bool = False
 
 
+class StoredJourney(NamedTuple):
+    """A definition of a tenant: the number under which it is stored, and which journey it is."""
+
+    definition: int
+    name: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Which runs a figure is about: of these definitions, started from `since` on and before `until` (store time)."""
+
+    definitions: tuple[int, ...]
+    since: float
+    until: float
+
+
+class Count(NamedTuple):
+    """So many runs of a definition stand so. `stopped` and `needs` as in `RowChange`."""
+
+    definition: int
+    status: SagaStatus
+    stopped: int | None
+    needs: bool
+    runs: int
+
+
+class Durations(NamedTuple):
+    """How long completed runs took from start to end, in seconds: waits, pauses and retries are in it.
+
+    `median` and `p95` are by nearest rank: durations that really occurred.
+    """
+
+    runs: int
+    average: float
+    median: float
+    p95: float
+    shortest: float
+    longest: float
+
+
+class Period(NamedTuple):
+    """Of the runs that were started in a period: how many came through, how many stopped, and the average duration.
+
+    `average` is in seconds, and None when none came through.
+    """
+
+    since: float
+    until: float
+    completed: int
+    stopped: int
+    average: float | None
+
+
+class SampledRun(NamedTuple):
+    """One run of a sample, with its journal."""
+
+    saga_id: str
+    definition: int
+    rows: list[JournalRow]
+
+
+class Figures(Protocol):
+    """Counts the runs of one tenant. Reads only, and never the runs of another one.
+
+    Each answer is one moment of the store; two answers may be two.
+    """
+
+    async def journeys(self, tenant: str) -> list[StoredJourney]:
+        """Every definition of a journey that this tenant has stored, oldest first; no sessions."""
+        ...
+
+    async def counts(self, tenant: str, cohort: Cohort) -> list[Count]:
+        """How many runs stand where: each run is in exactly one count, and a count of none is left out."""
+        ...
+
+    async def durations(self, tenant: str, cohort: Cohort) -> Durations | None:
+        """How long the runs took that are completed now; None when none is."""
+        ...
+
+    async def over_time(self, tenant: str, cohort: Cohort, periods: int) -> list[Period]:
+        """The cohort's span in so many equal periods, oldest first. Its bounds are finite."""
+        ...
+
+    async def newest(self, tenant: str, cohort: Cohort, most: int) -> list[SampledRun]:
+        """The newest runs and their journals, at most so many; fewer when their journals are large (32 MiB in all)."""
+        ...
+
+
 class Store(Protocol):
     """Keeps runs. Everything it acknowledged survives power loss; what it refused, it did not write.
 
@@ -252,6 +353,11 @@ class Store(Protocol):
     @property
     def now(self) -> Callable[[], float]:
         """Reads store time. It never runs backwards, whatever the wall clock does."""
+        ...
+
+    @property
+    def figures(self) -> Figures:
+        """Counts what is stored here."""
         ...
 
     async def tenant(self, name: str) -> int:
@@ -284,6 +390,15 @@ class Store(Protocol):
 
     async def unfinished(self, name: str, version: int, other_than: str) -> list[str]:
         """Saga ids of unfinished runs of (name, version) whose definition has another hash (at most 10)."""
+        ...
+
+    async def in_flight(
+        self, journey: str | None = None, tenant: str | None = None, after: RunKey | None = None, limit: int = 1000
+    ) -> list[InFlight]:
+        """Unfinished runs, of a journey or of all, of a tenant or (what a deploy means for them) of every one.
+
+        A page of them, the oldest first; `after` is the last one of the page before.
+        """
         ...
 
     def start(self, new: NewRun) -> Awaitable[Started]:

@@ -19,7 +19,7 @@ from saga_journey.core.progress import CompensationPlan, HistoryEntry, RunView, 
 from saga_journey.core.state import FINAL, RunState, SagaStatus
 from saga_journey.errors import InvalidInput, KeyConflict, Rejected, StillRunning, UnknownSaga
 from saga_journey.handlers.curator import Curator
-from saga_journey.ports import Clock, Engine, RunKey, RunRecord, Search, StartKey, Store
+from saga_journey.ports import Clock, Engine, InFlight, RunKey, RunRecord, Search, StartKey, Store
 
 SETTLED = FINAL | {SagaStatus.FAILED}
 
@@ -122,7 +122,7 @@ class Runs:
             raise UnknownSaga(saga_id)
         return found
 
-    async def state(self, record: RunRecord) -> RunState:
+    async def state(self, record: RunRecord | InFlight) -> RunState:
         definition = await self.store.definition(record.definition)
         state = RunState(definition, record.saga_id)
         for row in await self.store.load(record.key):

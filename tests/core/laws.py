@@ -92,15 +92,15 @@ def assert_laws(before: RunState, turn: Turn, calling: Sequence[int], now: float
     """The laws at the end of section B of the semantics, and that no run is forgotten or spins."""
     after, events = turn.state, turn.events
     assert after.seq == before.seq + len(events), "seq grows by the number of events"
-    _final_absorbs(before, events)
-    _decided_at_most_once(before, after, events)
-    _intents_allowed(before, after, calling)
+    assert_final_absorbs(before, events)
+    assert_at_most_one_decision(before, after, events)
+    assert_intents_allowed(before, after, calling)
     if after.direction == "undo":
         _undone_in_order(after)
     _wakes_up(after, calling, now)
 
 
-def _final_absorbs(before: RunState, events: Sequence[ev.Event]) -> None:
+def assert_final_absorbs(before: RunState, events: Sequence[ev.Event]) -> None:
     if before.final is None or not events:
         return
     assert before.final == "completed", "after a final row there is nothing"
@@ -108,14 +108,14 @@ def _final_absorbs(before: RunState, events: Sequence[ev.Event]) -> None:
     assert events[0].because.kind == "requested"
 
 
-def _decided_at_most_once(before: RunState, after: RunState, events: Sequence[ev.Event]) -> None:
+def assert_at_most_one_decision(before: RunState, after: RunState, events: Sequence[ev.Event]) -> None:
     decided = [type(e) for e in events].count(ev.CompensationDecided)
     assert decided == (before.direction != after.direction), "the direction changes with the decision"
     assert before.direction == "do" or after.direction == "undo", "and only once"
     assert not (decided and after.past_pivot), "there is no way back past the pivot"
 
 
-def _intents_allowed(before: RunState, after: RunState, calling: Sequence[int]) -> None:
+def assert_intents_allowed(before: RunState, after: RunState, calling: Sequence[int]) -> None:
     found = intents(after)
     if after.final is not None or after.paused_at is not None:
         assert not found, "nothing is called now"

@@ -752,7 +752,7 @@ class Model:
         tries.answered = tries.lost = 0
         tries.since = tries.earliest = tries.latest = self.now
         if op == "do":
-            part.status, part.asking = "running", False
+            part.status, part.asking = ("waiting" if part.spec.action is None else "running"), False
         else:
             part.undo, part.undo_asking = "running", False
 

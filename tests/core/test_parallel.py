@@ -17,14 +17,17 @@ from saga_journey.core.commands import (
     Resolve,
     Resume,
     RetryMilestone,
+    Rollback,
     Skip,
     StateFact,
     TakeOver,
     TimePassed,
 )
-from saga_journey.core.definition import Retry
+from saga_journey.core.definition import Milestone, Retry
 from saga_journey.core.events import AttentionRaised
+from saga_journey.core.shape import Parallel, To
 from saga_journey.core.walk import intents
+from saga_journey.errors import DefinitionError
 from saga_journey.testing.scenario import (
     Scenario,
     child_ended,
@@ -36,7 +39,7 @@ from saga_journey.testing.scenario import (
     unknown,
     working,
 )
-from tests.core.journeys import AT_ONCE, block, nested, saga, step, structured, timer, wait
+from tests.core.journeys import block, nested, saga, step, structured, timer, wait
 
 SLOWLY = Retry(attempts=3, first=30.0, lost=3)
 ONE = Retry(attempts=1, first=0.0, most=0.0, lost=1)
@@ -313,11 +316,11 @@ def test_an_order_of_starts_is_the_order_of_undos_also_after_retries() -> None:
 
 
 def test_three_before_a_block_and_three_in_it_are_undone_one_at_a_time() -> None:
-    long = saga(*(step(n) for n in "abc"), block(step("x"), (step("y"), step("z"))), step("end"))
+    long = saga(*(step(n) for n in "abc"), block(step("x"), (step("y"), step("z"))), step("last"))
     scenario = given(long)
     for name in ("a", "b", "c", "x", "y", "z"):
         scenario.when(ok(name))
-    scenario.when(refused("end")).then("milestone_refused end", "compensation_decided", calls="undo z 1")
+    scenario.when(refused("last")).then("milestone_refused last", "compensation_decided", calls="undo z 1")
     for name, following in pairwise(["z", "y", "x", "c", "b", "a"]):
         scenario.when(ok(name)).then(f"milestone_compensated {name}", calls=f"undo {following} 1")
 
@@ -391,7 +394,338 @@ def test_the_time_of_one_branch_is_up() -> None:
 def test_the_time_of_a_branch_that_was_never_called_is_up() -> None:
     hurried = saga(block(step("a", within=10.0), step("b")), step("c"))
     given(hurried).when(TimePassed(), at=10, calling="b").then(
-        'milestone_refused a reason="not_attempted', "compensation_decided", calls="do b 1"
-    ) if False else given(hurried).when(TimePassed(), at=10, calling="b").then(
         "milestone_refused a", "compensation_decided", calls="do b 1"
     )
+
+
+def test_two_timers_of_one_time() -> None:
+    scenario = given(saga(block(timer("a", 10), timer("b", 10), (timer("c", 5), step("d"))))).when(TimePassed(), at=10)
+    scenario.then("milestone_completed a", "milestone_completed b", "milestone_completed c", calls="do d 1")
+
+
+def test_a_pause_starts_nothing_and_records_what_comes_back() -> None:
+    scenario = booking().when(Pause(), calling=["flight", "car"]).then("paused", status="paused")
+    scenario.when(ok("car"), calling="flight").then("milestone_completed car", status="paused")
+    scenario.when(unknown("flight")).then("attempt_ended flight", status="paused")
+    scenario.when(Resume(), at=100).then(
+        "resumed", calls=["do flight 2", "do hotel 1", "do seat 1"], status="in_progress"
+    )
+
+
+def test_a_pause_ends_with_the_starts_of_a_whole_block() -> None:
+    scenario = given(TRIP).when(Pause(), calling="plan").when(ok("plan")).then("milestone_completed plan")
+    scenario.when(Resume()).then("resumed", *THREE, calls=["do flight 1", "do hotel 1", "do car 1"])
+
+
+def test_a_pause_stops_every_clock_of_a_block() -> None:
+    clocks = saga(block(step("a", within=10.0), wait("boss", timeout=20.0), timer("nap", 30)), step("b"), deadline=90)
+    scenario = given(clocks).when(Pause(), at=5, calling="a").when(TimePassed(), at=500).then(status="paused")
+    scenario.when(Resume(), at=1000).then("resumed", calls="do a 1", waits=["boss", "nap"])
+    scenario.when(TimePassed(), at=1004).then(calls="do a 1")
+    scenario.when(ok("a")).when(TimePassed(), at=1015).then(
+        "milestone_gave_up boss", "milestone_refused nap", "compensation_decided", calls="undo boss 1"
+    )
+
+
+def test_a_refusal_during_a_pause_is_decided_and_undone_after_it() -> None:
+    scenario = booking().when(Pause(), calling=["flight", "hotel"]).when(refused("flight"), calling="hotel")
+    scenario.then("milestone_refused flight", "attempt_withdrawn car", "compensation_decided", status="paused")
+    scenario.when(ok("hotel")).then("milestone_completed hotel", status="paused")
+    scenario.when(Resume()).then("resumed", calls="undo hotel 1", status="compensating")
+
+
+def test_the_last_branch_may_complete_a_paused_journey() -> None:
+    scenario = given(saga(block(step("a"), step("b")))).when(Pause(), calling=["a", "b"])
+    scenario.when(ok("a"), ok("b")).then(
+        "milestone_completed a", "milestone_completed b", "saga_completed", status="completed"
+    )
+
+
+def test_a_cancel_lifts_the_pause_of_a_block() -> None:
+    scenario = booking().when(ok("hotel")).when(Pause(), calling="car").when(Cancel(), calling="car")
+    scenario.then("attempt_withdrawn flight", "compensation_decided", calls="do car 1", status="compensating")
+    scenario.when(ok("car")).then("milestone_completed car", calls="undo car 1")
+
+
+# --- lost workers ----------------------------------------------------------------------------------------------------
+
+
+def test_every_call_of_a_dead_worker_is_lost() -> None:
+    booking().when(TakeOver()).then(
+        "attempt_lost flight",
+        "attempt_lost hotel",
+        "attempt_lost car",
+        calls=["do flight 2", "do hotel 2", "do car 2"],
+    )
+
+
+def test_what_waits_or_backs_off_was_not_called_by_the_dead_worker() -> None:
+    mixed = saga(block(step("a"), wait("boss"), step("b", retry=SLOWLY), nested("c"), timer("nap", 50)))
+    scenario = given(mixed).when(unknown("b"), at=1, calling="a").when(TakeOver(), at=1)
+    scenario.then("attempt_lost a", calls=["do a 2", f"do b 2 not before {intents(scenario.state)[1].not_before:g}"])
+
+
+def test_a_loss_that_ends_the_way_forward_ends_the_other_losses_too() -> None:
+    """What the dead worker may have been calling is in doubt in every branch, also in those with budget left."""
+    fragile = saga(step("plan"), block(step("a", retry=ONE), step("b"), step("c")))
+    for calling in ((), ("c",)):
+        scenario = given(fragile).when(ok("plan")).when(TakeOver(), calling=calling)
+        scenario.then(
+            "attempt_lost a",
+            "milestone_gave_up a",
+            "compensation_decided",
+            "attempt_lost b",
+            "milestone_gave_up b",
+            "attempt_lost c",
+            "milestone_gave_up c",
+            calls="undo c 1",
+        )
+
+
+def test_a_loss_after_others_were_to_be_tried_again() -> None:
+    fragile = saga(step("plan"), block(step("a"), step("b", retry=ONE)))
+    given(fragile).when(ok("plan")).when(TimePassed(), TakeOver(), HandlersBack()).then(
+        "attempt_lost a",
+        "attempt_lost b",
+        "milestone_gave_up b",
+        "milestone_gave_up a",
+        "compensation_decided",
+        calls="undo b 1",
+    )
+
+
+def test_a_cancel_that_was_stored_for_a_dead_worker_takes_back_nothing_that_it_called() -> None:
+    booking().when(Cancel(), TakeOver()).then(
+        "compensation_decided",
+        "attempt_lost flight",
+        "milestone_gave_up flight",
+        "attempt_lost hotel",
+        "milestone_gave_up hotel",
+        "attempt_lost car",
+        "milestone_gave_up car",
+        calls="undo car 1",
+        answers="applied",
+    )
+
+
+def test_a_crash_loop_parks_the_whole_block_and_doubts_all_of_it() -> None:
+    scenario = given(TRIP).when(ok("plan")).happened([AttentionRaised("crash_loop", None, "five died")], at=1)
+    scenario.then("attention_raised", status="failed")
+    scenario.when(RetryMilestone()).then("attention_cleared", calls=["do flight 1", "do hotel 1", "do car 1"])
+    scenario.when(Cancel()).then(
+        "milestone_gave_up flight",
+        "milestone_gave_up hotel",
+        "milestone_gave_up car",
+        "compensation_decided",
+        calls="undo car 1",
+    )
+
+
+def test_nothing_of_a_block_is_called_after_a_crash_loop() -> None:
+    scenario = given(TRIP).when(ok("plan")).when(ok("flight"), ok("car"))
+    scenario.happened([AttentionRaised("crash_loop", None, "five died")], at=1)
+    scenario.when(Pause()).then(answers="in_attention", status="failed")
+    scenario.when(RetryMilestone()).then("attention_cleared", calls=["do hotel 1", "do seat 1"])
+
+
+# --- attention in one branch -----------------------------------------------------------------------------------------
+
+
+def test_a_branch_whose_handler_is_missing_does_not_stop_the_others() -> None:
+    scenario = booking().when(uncallable("flight"), calling=["hotel", "car"])
+    scenario.then(
+        "attempt_withdrawn flight",
+        'attention_raised flight kind="handler_missing"',
+        calls=["do hotel 1", "do car 1"],
+        status="in_progress",
+    )
+    scenario.when(ok("hotel"), ok("car")).then(
+        "milestone_completed hotel", "milestone_completed car", calls="do seat 1", status="in_progress"
+    )
+    scenario.when(ok("seat")).then("milestone_completed seat", status="failed")
+    scenario.when(HandlersBack()).then("attention_cleared", calls="do flight 1", status="in_progress")
+    scenario.when(ok("flight")).then("milestone_completed flight", calls="do pay 1")
+
+
+def test_what_was_withdrawn_is_still_clean_when_its_handler_is_back() -> None:
+    scenario = booking().when(uncallable("flight")).when(HandlersBack()).when(Cancel())
+    scenario.then(
+        "attempt_withdrawn hotel",
+        "attempt_withdrawn car",
+        "attempt_withdrawn flight",
+        "compensation_decided",
+        calls="undo plan 1",
+    )
+
+
+def test_two_branches_whose_handlers_are_missing_come_back_together() -> None:
+    scenario = booking().when(uncallable("flight"), uncallable("hotel")).when(ok("car")).when(ok("seat"))
+    scenario.then("milestone_completed seat", status="failed")
+    scenario.when(HandlersBack()).then(
+        "attention_cleared", "attempt_started flight", "attempt_started hotel", calls=["do flight 1", "do hotel 1"]
+    )
+
+
+def test_a_refusal_clears_the_attention_of_a_sibling() -> None:
+    scenario = booking().when(uncallable("flight")).when(refused("hotel"), calling="car")
+    scenario.then("milestone_refused hotel", "compensation_decided", calls="do car 1", status="compensating")
+    scenario.when(ok("car")).then("milestone_completed car", calls="undo car 1")
+
+
+def test_what_the_participant_turned_away_in_one_branch() -> None:
+    away = saga(block(step("a", retry=ONE), step("b")), step("c"))
+    scenario = given(away).when(turned_away("a"), calling="b")
+    scenario.then(
+        "attempt_ended a", 'attention_raised a kind="participant_misconfigured"', calls="do b 1", status="in_progress"
+    )
+    scenario.when(RetryMilestone("a"), calling="b").then("milestone_retried a", calls=["do b 1", "do a 2"])
+    scenario.when(ok("a"), ok("b")).then("milestone_completed a", "milestone_completed b", calls="do c 1")
+
+
+def test_a_branch_in_attention_is_retried_while_its_sibling_waits() -> None:
+    """Its sibling may wait for thirty days; nobody has to wait with it."""
+    both = structured(block(step("a"), wait("boss", timeout=3e6)), step("b"))
+    scenario = given(both).when(refused("a"))
+    scenario.then(
+        "milestone_refused a", 'attention_raised a kind="milestone_failed"', waits="boss", status="in_progress"
+    )
+    scenario.when(RetryMilestone()).then("milestone_retried a", calls="do a 2", waits="boss")
+    scenario.when(ok("a")).then("milestone_completed a", waits="boss")
+
+
+@pytest.mark.parametrize(
+    ("verb", "told"),
+    [
+        (Skip("a", Json("1")), "milestone_skipped a"),
+        (StateFact("happened", "a", Json("1")), "fact_stated a"),
+        (RetryMilestone("a", Json("2")), "input_revised a"),
+    ],
+)
+def test_every_verb_of_a_branch_in_attention_works_beside_a_sibling_that_moves(verb: Command, told: str) -> None:
+    gave = unknown("a") if isinstance(verb, StateFact) else refused("a")
+    scenario = given(structured(block(step("a", retry=ONE), step("slow")), step("b"))).when(gave, calling="slow")
+    scenario.when(verb, calling="slow")
+    assert scenario.story[-3 if "revised" not in told else -5].strip().startswith(told)
+    assert not scenario.state.attention
+
+
+def test_a_person_names_the_branch_that_a_verb_is_about() -> None:
+    scenario = given(structured(block(step("a"), step("b"), step("c")))).when(refused("a"), refused("b"), calling="c")
+    scenario.when(RetryMilestone(), calling="c").then(calls="do c 1", answers="ambiguous")
+    scenario.when(RetryMilestone("b"), calling="c").then("milestone_retried b", calls=["do c 1", "do b 2"])
+
+
+def test_a_backoff_beside_a_branch_in_attention_is_cut_short_by_name() -> None:
+    scenario = given(structured(block(step("a"), step("b", retry=SLOWLY)))).when(refused("a"), calling="b")
+    scenario.when(unknown("b"), at=1).when(RetryMilestone("b"), at=2).then("attempt_hastened b", calls="do b 2")
+
+
+def test_nobody_closes_a_journey_of_which_a_branch_still_moves() -> None:
+    scenario = given(structured(block(step("a"), step("b")))).when(refused("a"), calling="b")
+    scenario.when(Resolve("enough"), calling="b").then(calls="do b 1", answers="not_in_attention")
+    scenario.when(ok("b")).then("milestone_completed b", status="failed")
+    scenario.when(Resolve("enough")).then("saga_resolved", status="resolved")
+
+
+def test_what_follows_a_block_waits_for_the_person_too() -> None:
+    scenario = given(structured(block(step("a"), step("b")), step("c"))).when(refused("a"), ok("b"))
+    scenario.then("milestone_refused a", "attention_raised a", "milestone_completed b", status="failed")
+    scenario.when(Skip("a", Json("1"))).then("milestone_skipped a", calls="do c 1", status="in_progress")
+
+
+# --- past the pivot, and without one ---------------------------------------------------------------------------------
+
+
+PAID = saga(step("pay", pivot=True, undo=None), block(step("ship", undo=None), step("mail", undo=None)))
+
+
+def test_past_the_pivot_a_failed_branch_waits_for_a_person_and_the_other_goes_on() -> None:
+    scenario = given(PAID).when(ok("pay")).when(refused("ship"), calling="mail")
+    scenario.then("milestone_refused ship", 'attention_raised ship kind="cannot_go_on"', calls="do mail 1")
+    scenario.when(Cancel(), calling="mail").then(calls="do mail 1", answers="past_pivot")
+    scenario.when(ok("mail")).then("milestone_completed mail", status="failed")
+    scenario.when(RetryMilestone()).then("milestone_retried ship", calls="do ship 2")
+    scenario.when(ok("ship")).then("milestone_completed ship", "saga_completed")
+
+
+def test_a_pivot_behind_a_block_starts_when_the_block_is_done() -> None:
+    behind = saga(block(step("a"), step("b")), step("pay", pivot=True, undo=None))
+    scenario = given(behind).when(ok("a"), ok("b"))
+    scenario.then("milestone_completed a", "milestone_completed b", calls="do pay 1")
+    scenario.when(Cancel(), calling="pay").then("stop_requested", calls="do pay 1", answers="deferred")
+    scenario.when(refused("pay")).then("milestone_refused pay", "compensation_decided", calls="undo b 1")
+
+
+# --- a structured journey --------------------------------------------------------------------------------------------
+
+
+STAGES = structured(step("plan"), block(step("a"), (step("b"), step("c"))), step("d"))
+
+
+def test_a_cancelled_structured_journey_drains_its_block() -> None:
+    scenario = given(STAGES).when(ok("plan")).when(Cancel(), calling="b")
+    scenario.then("stop_requested", "attempt_withdrawn a", calls="do b 1", status="in_progress")
+    scenario.when(ok("b")).then("milestone_completed b", "saga_cancelled", status="cancelled")
+
+
+def test_going_back_before_a_block_starts_nothing_of_it_meanwhile() -> None:
+    scenario = given(STAGES).when(ok("plan")).when(Pause()).when(Rollback())
+    scenario.then("rollback_started plan", calls="undo plan 1")
+    scenario.when(ok("plan")).then("milestone_rolled_back plan", status="paused")
+    scenario.when(Resume()).then("resumed", calls="do plan 1")
+    scenario.when(ok("plan")).then(
+        "milestone_completed plan", "attempt_started a", "attempt_started b", calls=["do a 1", "do b 1"]
+    )
+
+
+def test_going_back_leaves_a_sibling_that_failed_to_the_person() -> None:
+    scenario = given(structured(block(step("a"), step("b")), step("c"))).when(refused("a"), calling="b").when(ok("b"))
+    scenario.when(Rollback()).then("rollback_started b", calls="undo b 1")
+    scenario.when(ok("b")).then("milestone_rolled_back b", status="failed")
+    scenario.when(Resume()).when(ok("b")).then("milestone_completed b", status="failed")
+    scenario.when(RetryMilestone("a")).then("milestone_retried a", calls="do a 2")
+
+
+def test_going_back_takes_back_a_sibling_that_was_not_called_yet() -> None:
+    scenario = given(STAGES).when(ok("plan")).when(ok("b"))
+    scenario.when(Rollback()).then("rollback_started b", calls="undo b 1")
+    scenario.when(ok("b")).then("milestone_rolled_back b", status="paused")
+    scenario.when(Resume()).then("resumed", "attempt_started a", "attempt_started b", calls=["do a 1", "do b 1"])
+
+
+def test_going_back_within_a_block() -> None:
+    scenario = given(STAGES).when(ok("plan")).when(ok("a")).when(ok("b"))
+    scenario.when(Rollback()).then("rollback_started b", calls="undo b 1")
+    scenario.when(ok("b")).then("milestone_rolled_back b", status="paused")
+    scenario.when(Rollback()).then("rollback_started a", calls="undo a 1")
+    scenario.when(ok("a")).then("milestone_rolled_back a", status="paused")
+    scenario.when(Resume()).then("resumed", "attempt_started a", "attempt_started b", calls=["do a 1", "do b 1"])
+
+
+# --- by design -------------------------------------------------------------------------------------------------------
+
+
+def test_a_pivot_inside_a_block_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="'pay' is the pivot inside a parallel block"):
+        saga(block(step("pay", pivot=True), step("a")))
+
+
+def test_a_choice_inside_a_block_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="'a' has next_steps inside a parallel block"):
+        saga(block(step("a", next_steps=(To("c"),)), step("b")), step("c"))
+
+
+@pytest.mark.parametrize("branches", [(), ((),), ((step("a"),),), ((step("a"),), ())])
+def test_a_block_has_branches(branches: tuple[tuple[Milestone, ...], ...]) -> None:
+    with pytest.raises(DefinitionError, match="two branches or more, each with a milestone"):
+        saga(step("x"), Parallel(branches))
+
+
+def test_an_undo_in_a_block_behind_the_pivot_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="'b' declares undo 'undo_b' after the pivot 'pay'"):
+        saga(step("pay", pivot=True), block(step("a", undo=None), step("b")))
+
+
+def test_an_id_is_used_once_also_in_another_branch() -> None:
+    with pytest.raises(DefinitionError, match="'a' is there twice"):
+        saga(block(step("a"), step("a")))

@@ -75,7 +75,7 @@ class World:
 
     def _judge_the_end(self, state: RunState) -> None:
         specs = state.definition.milestones
-        standing = {s.id for i, s in enumerate(specs) if self.stands(i) and s.undo is not None}
+        standing = {s.id for i, s in enumerate(specs) if self.stands(i) and s.undoable}
         if state.final == "compensated":
             assert not standing, f"compensated, and {standing} still stand"
         if state.final == "resolved":

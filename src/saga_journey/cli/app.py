@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from saga_journey.cli import act, look, operate
+from saga_journey.cli import act, journeys, look, operate, templates
 from saga_journey.cli.group import Sagas
 from saga_journey.cli.options import DEFAULT_DB, Given, hoisted, os_user
 from saga_journey.cli.problems import USAGE, Problem
 from saga_journey.cli.screen import Screen
 
-LOOK, ACT, OPERATE = "Look", "Act on a saga", "The database and this program"
+LOOK, ACT, DEFINE, OPERATE = "Look", "Act on a saga", "Definitions", "The database and this program"
 
 app: typer.Typer = typer.Typer(
     cls=Sagas,
@@ -27,6 +27,15 @@ app: typer.Typer = typer.Typer(
 )
 database: typer.Typer = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="The schema of the database: migrate, status."
+)
+
+journey: typer.Typer = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Definitions: ls, get, validate, diff, graph, test, deploy --check.",
+)
+template: typer.Typer = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Journeys ready to be filled: ls, show, use."
 )
 
 
@@ -107,6 +116,13 @@ for _acts in (
     *(act.choose, act.rollback, act.mark_undone, act.it_happened, act.it_did_not_happen, act.resolve),
 ):
     app.command(rich_help_panel=ACT)(_acts)
+for _defines in (journeys.ls, journeys.get, journeys.validate, journeys.diff, journeys.graph, journeys.deploy):
+    journey.command()(_defines)
+journey.command("test")(journeys.rehearse)
+app.add_typer(journey, name="journey", rich_help_panel=DEFINE)
+for _reuses in (templates.ls, templates.show, templates.use):
+    template.command()(_reuses)
+app.add_typer(template, name="template", rich_help_panel=DEFINE)
 for _operates in (operate.migrate, operate.status):
     database.command()(_operates)
 for _operates in (operate.doctor, operate.version):

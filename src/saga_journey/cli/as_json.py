@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saga_journey.cli.times import iso
 from saga_journey.core.commands import Answer
+from saga_journey.core.definition import JourneyDefinition
+from saga_journey.core.difference import Difference
+from saga_journey.core.lint import Remark
 from saga_journey.core.progress import CompensationPlan, HistoryEntry, MilestoneView, RunView
+from saga_journey.core.rehearsal import Story
 from saga_journey.ports import RunRecord
+
+if TYPE_CHECKING:
+    from saga_journey.cli.deploying import Version
 
 PAYLOADS = ("input", "result")
 
@@ -96,4 +103,72 @@ def plan(saga_id: str, found: CompensationPlan, calling: str | None) -> dict[str
             for u in found.undos
         ],
         "stays": list(found.stays),
+    }
+
+
+# --- definitions ------------------------------------------------------------------------------------------------------
+
+
+def definition(of: JourneyDefinition) -> dict[str, Any]:
+    """Which definition is meant."""
+    return {"journey": of.name, "version": of.version, "kind": of.kind, "hash": of.hash}
+
+
+def stored_journey(of: JourneyDefinition, in_flight: int) -> dict[str, Any]:
+    """One line of `journey ls`."""
+    return {**definition(of), "milestones": len(of.milestones), "in_flight": in_flight}
+
+
+def journey(of: JourneyDefinition, remarks: Sequence[Remark]) -> dict[str, Any]:
+    """A definition and what is worth a second thought: `journey validate`, and part of `journey get`."""
+    said = {**definition(of), "milestones": len(of.milestones), "undone": sum(m.undoable for m in of.milestones)}
+    return {**said, "remarks": [remark._asdict() for remark in remarks]}
+
+
+def difference(found: Difference) -> dict[str, Any]:
+    """What changes: `journey diff`."""
+    return {
+        "old": definition(found.old),
+        "new": definition(found.new),
+        "same": found.same,
+        "only_policies": found.only_policies,
+        "changes": [change._asdict() for change in found.changes],
+    }
+
+
+def story(told: Story) -> dict[str, Any]:
+    """One line of `journey test`."""
+    return {
+        "milestone": told.milestone,
+        "fate": told.fate,
+        "status": told.status,
+        "undone": [undone._asdict() for undone in told.undone],
+        "stays": list(told.stays),
+        "attention": told.attention,
+    }
+
+
+def deploy(new: JourneyDefinition, remarks: Sequence[Remark], versions: Sequence[Version]) -> dict[str, Any]:
+    """What a new definition means for runs in flight: one line of `journey deploy --check`."""
+    return {
+        **journey(new, remarks),
+        "runs": sum(version.runs for version in versions),
+        "loses": any(version.loses for version in versions),
+        "versions": [_version(version) for version in versions],
+    }
+
+
+def _version(of: Version) -> dict[str, Any]:
+    old = of.between.old
+    return {
+        "version": old.version,
+        "hash": old.hash,
+        "runs": of.runs,
+        "same": of.between.same,
+        "only_policies": of.between.only_policies,
+        "loses": of.loses,
+        "changes": [change._asdict() for change in of.between.changes],
+        "consequences": [
+            {**affected.meant._asdict(), "runs": affected.runs, "saga_ids": affected.sagas} for affected in of.sorted()
+        ],
     }

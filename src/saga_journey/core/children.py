@@ -30,7 +30,7 @@ def child_id(parent: str, milestone: str, revision: int) -> str:
 def on_recall(state: RunState, c: cmd.Recall, now: float, calling: Collection[int]) -> list[Event]:
     """The parent wants everything undone. Raises Rejected `past_pivot` when there is no way back."""
     because = Because("requested", reason=c.why)
-    if state.final is SagaStatus.COMPLETED and not state.past_pivot:
+    if state.final is SagaStatus.COMPLETED and c.undo and not state.past_pivot:
         return turn_back(state, because, calling)
     if state.final is not None or state.direction == UNDO:
         return []

@@ -204,9 +204,13 @@ class Resolve:
 
 @fact
 class Recall:
-    """From a parent to its child: undo yourself, also when you are completed, and say when you have ended."""
+    """From a parent to its child: undo yourself, and say when you have ended.
+
+    `undo`: also when you are completed already. Without it that is too late: the parent hears of the success first.
+    """
 
     why: str
+    undo: bool = False
 
 
 @fact

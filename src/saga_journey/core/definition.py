@@ -211,7 +211,9 @@ def problems(definition: JourneyDefinition) -> list[str]:
         seen.add(m.id)
         found += _milestone_problems(m)
         found += _kind_problems(m, seen)
-    shape = problems_of_shape(definition.steps, definition.index) if definition.milestones else []
+    if not 0 < len(definition.milestones) <= MAX_MILESTONES:
+        return found  # there is no way through nothing, and too many would take too long
+    shape = problems_of_shape(definition.steps, definition.index)
     return found + shape + ([] if shape else _pivot_problems(definition))
 
 

@@ -181,7 +181,7 @@ def _beside(old: JourneyDefinition, new: JourneyDefinition) -> Iterator[Change]:
     """Which of the milestones that both have run beside which."""
     then, now = _companions(old), _companions(new)
     both = [name for name in new.index if name in old.index]
-    for name in both:
+    for name in [name for name in both if name in then or name in now]:
         sides = [[other for other in both if other in d.get(name, ())] for d in (then, now)]
         if sides[0] != sides[1]:
             was, runs = [", ".join(side) or "nothing" for side in sides]
@@ -224,11 +224,11 @@ def _bare_milestone(m: Milestone) -> Milestone:
 
 # --- what it means for a run ------------------------------------------------------------------------------------------
 
-ConsequenceKind = Literal["same_version", "undo_lost", "parked", "in_removed", "past_removed", "policies"]
+ConsequenceKind = Literal["same_version", "undo_lost", "parked", "in_removed", "past_removed", "policies", "unreadable"]
 
 
 class Consequence(NamedTuple):
-    """What a deploy means for one run, said of it as "it …". `loses`: something goes wrong unless somebody acts."""
+    """What a deploy means for a run: "1 run …", "3 runs …". `loses`: something goes wrong unless somebody acts."""
 
     kind: ConsequenceKind
     milestone: str | None
@@ -246,13 +246,13 @@ def consequences(between: Difference, state: RunState, handlers: Collection[str]
         return []
     found = [*_refused(old, new), *_lost_undos(state, handlers), *_parked(old, handlers), *_removed_under(new, state)]
     if between.only_policies:
-        found.append(Consequence("policies", None, False, "keeps the policies it has; it can be moved"))
+        found.append(Consequence("policies", None, False, "could be moved: only policies differ"))
     return found
 
 
 def _refused(old: JourneyDefinition, new: JourneyDefinition) -> Iterator[Consequence]:
     if old.version == new.version:
-        sentence = f"keeps a program with version {new.version} from opening: that version means something else to it"
+        sentence = f"would keep a program from opening: to them version {new.version} means something else, so raise it"
         yield Consequence("same_version", None, True, sentence)
 
 
@@ -274,14 +274,22 @@ def may_owe_undo(state: RunState, index: int) -> bool:
 def _parked(old: JourneyDefinition, handlers: Collection[str]) -> Iterator[Consequence]:
     """Workers take only runs all of whose handlers they have, also those that a run is past (SEMANTICS 30)."""
     if missing := [name for name in old.handlers() if name not in handlers]:
-        yield Consequence("parked", None, True, f"waits until a worker has {', '.join(missing)}")
+        yield Consequence("parked", None, True, f"would wait until a worker has {', '.join(missing)}")
+
+
+def _is_at(state: RunState, index: int) -> bool:
+    """Its action is under way there, or a person has to say how it goes on."""
+    if state.direction == UNDO:
+        return False
+    at_it = any(a.milestone == state.definition.milestones[index].id for a in state.attention)
+    return at_it or (index in state.open and state.op_of(index) != UNDO)
 
 
 def _removed_under(new: JourneyDefinition, state: RunState) -> Iterator[Consequence]:
     for index, m in enumerate(state.definition.milestones):
         if m.id in new.index:
             continue
-        if index in state.open and state.op_of(index) != UNDO:
-            yield Consequence("in_removed", m.id, False, f"is in {m.id}, which is removed, and ends it as it was")
+        if _is_at(state, index):
+            yield Consequence("in_removed", m.id, False, f"would still end {m.id}, which is removed, as before")
         elif state.milestones[index].order:
-            yield Consequence("past_removed", m.id, False, f"is past {m.id}, which is removed")
+            yield Consequence("past_removed", m.id, False, f"went past {m.id}, which is removed")

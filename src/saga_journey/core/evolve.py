@@ -110,7 +110,8 @@ def _end_unanswered(state: RunState, milestone: str, status: MilestoneStatus, er
 def _milestone_skipped(state: RunState, e: ev.MilestoneSkipped) -> None:
     index = state.definition.index[e.milestone]
     m = state.change(index)
-    m.doubt = m.doubt or m.status in (UNKNOWN, WAITING)
+    has_effects = state.definition.milestones[index].kind != "timer"
+    m.doubt = m.doubt or (has_effects and m.status in (UNKNOWN, WAITING))
     m.status, m.asking, m.result = SKIPPED, False, e.result
     state.close(index)
     state.clear_attention(e.milestone)
@@ -184,7 +185,8 @@ def _milestone_retried(state: RunState, e: ev.MilestoneRetried) -> None:
     m = state.milestones[index]
     if e.op == DO:
         m.doubt = m.doubt or m.asking
-        m.status, m.asking = RUNNING, False
+        calls_nobody = state.definition.milestones[index].action is None
+        m.status, m.asking, m.recalled = WAITING if calls_nobody else RUNNING, False, False
     else:
         m.undo_status = UndoStatus.RUNNING
     if index not in state.open:
@@ -223,26 +225,46 @@ def _milestone_compensated(state: RunState, e: ev.MilestoneCompensated) -> None:
 
 
 def _rollback_started(state: RunState, e: ev.RollbackStarted) -> None:
-    """What comes after it is as if it had never been started; its own undo is called now."""
+    """What comes after it, or is still to be called, is as if it had never been started; its own undo is called now."""
     index = state.definition.index[e.milestone]
-    order = state.milestones[index].order
+    order, left_out = state.milestones[index].order, _left_out(state)
     for other, m in enumerate(state.milestones):
-        if m.order > order:
+        if m.order > order or other in state.open:
             state.milestones[other] = MilestoneState()
             state.close(other)
-    state.attention = ()
+    _take_in_again(state, left_out)
+    state.attention = tuple([a for a in state.attention if 0 < _order_of(state, a) < order])  # siblings that failed
     if state.paused_at is not None:
         _lift_pause(state, state.paused_at)
     start_undo(state, index)
 
 
 def _milestone_rolled_back(state: RunState, e: ev.MilestoneRolledBack) -> None:
-    index = state.definition.index[e.milestone]
+    index, left_out = state.definition.index[e.milestone], _left_out(state)
     state.milestones[index] = MilestoneState()
     state.close(index)
+    _take_in_again(state, left_out)
     state.clear_attention(e.milestone)
     state.inputs = (*state.inputs, state.inputs[-1])  # a revision of its own: the next action has another key
     state.paused_at = state.at
+
+
+def _order_of(state: RunState, attention: Attention) -> int:
+    named = attention.milestone
+    return 0 if named is None else state.milestones[state.definition.index[named]].order
+
+
+def _left_out(state: RunState) -> set[int]:
+    """The milestones that the arms chosen so far do not lead to."""
+    count, reached_from = len(state.milestones), state.definition.ways.reached_from
+    arms = [(index, m.arm) for index, m in enumerate(state.milestones) if m.arm is not None]
+    return {other for index, arm in arms for other in range(index + 1, count) if other not in reached_from(arm)}
+
+
+def _take_in_again(state: RunState, left_out: set[int]) -> None:
+    """A choice was taken back: what only that one had left out can be reached once more."""
+    for index in left_out - _left_out(state):
+        state.milestones[index] = MilestoneState()
 
 
 def _undo_given_up(state: RunState, e: ev.UndoGivenUp) -> None:

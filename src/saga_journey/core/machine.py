@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from saga_journey.core import children, operators, rollback
 from saga_journey.core import commands as cmd
@@ -133,12 +133,12 @@ def _take_all(
     """Several commands in one turn, each on the state that the ones before it left."""
     events: list[Event] = []
     answers: list[Answer | None] = [None] * len(arrived)
-    reports = {place: command.milestone for place, command in enumerate(arrived) if _reports(state, command)}
-    called = {*calling, *reports.values()}  # until its report is taken, what it did must not be taken back
+    reported = [_reported(state, command) for command in arrived]
+    called = {*calling, *reported}  # until its report is taken, what it did must not be taken back
     theirs = doubtful(state, now) if any(type(command) is cmd.TakeOver for command in arrived) else []
     for place in sorted(range(len(arrived)), key=lambda place: _precedence(arrived[place])):
         command = arrived[place]
-        called.discard(reports.get(place, -1))
+        called.discard(reported[place])
         busy = called if type(command) is cmd.TimePassed else called.union(theirs)  # a dead owner may have called them
         new, answers[place] = _take(state, command, now, busy)
         events += new
@@ -147,8 +147,14 @@ def _take_all(
     return events, answers
 
 
-def _reports(state: RunState, command: Command) -> TypeGuard[cmd.Report]:
-    return isinstance(command, cmd.Report) and state.expects(command.milestone, command.op, command.attempt)
+def _reported(state: RunState, command: Command) -> int:
+    """The milestone whose open attempt this reports on; NONE when it is no such report."""
+    if type(command) is cmd.Report and state.expects(command.milestone, command.op, command.attempt):
+        return command.milestone
+    return NONE
+
+
+NONE = -1
 
 
 def _precedence(command: Command) -> int:

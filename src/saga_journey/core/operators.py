@@ -154,11 +154,13 @@ def on_retry(state: RunState, c: cmd.RetryMilestone, now: float, calling: Collec
         raise Rejected("one_at_a_time", f"{_name(state, state.open[0])!r} has not ended: it goes on before another one")
     undoing = state.milestones[index].undo_status is UndoStatus.FAILED  # also in a rollback, which goes forward
     retried = ev.MilestoneRetried(attention.milestone, UNDO if undoing else state.direction, c.who, c.reason)
-    if c.input is None:
+    runs_a_child = state.definition.milestones[index].kind == "child" and retried.op == DO
+    edited = c.input or (state.input_of(index) if runs_a_child else None)  # its old child has ended: a new revision
+    if edited is None:
         return [retried]
     _may_edit(state, index)
     revision = len(state.inputs) + 1
-    return [ev.InputRevised(attention.milestone, c.input, revision, c.who, c.reason), retried]
+    return [ev.InputRevised(attention.milestone, edited, revision, c.who, c.reason), retried]
 
 
 ONLY_STATED = {

@@ -16,6 +16,7 @@ from saga_journey.core.operators import standing
 from saga_journey.core.state import (
     COMPLETED,
     PENDING,
+    REFUSED,
     SKIPPED,
     UNKNOWN,
     Attention,
@@ -190,6 +191,55 @@ def percent(state: RunState) -> int:
         return 100 * done // len(owed) if owed else 100
     ended = sum(m.status not in (PENDING, MilestoneStatus.RUNNING, MilestoneStatus.WAITING) for m in state.milestones)
     return 100 * ended // len(state.milestones)
+
+
+def stopped_milestone(state: RunState) -> int | None:
+    """The place of the milestone at which a run stopped going forward; None while it goes on, and when it came through.
+
+    It failed there or the run turned back there, whoever wanted that; or it waits there for a person. The number of
+    milestones when it had come through, and was undone afterwards.
+    """
+    if state.direction == UNDO:
+        named = None if state.because is None else state.because.milestone
+    elif state.status in _STOPPED:
+        named = next((a.milestone for a in state.attention if a.milestone is not None), None)
+    else:
+        return None
+    return _first_ahead(state) if named is None else state.definition.index[named]
+
+
+_STOPPED = frozenset({SagaStatus.FAILED, SagaStatus.CANCELLED, SagaStatus.RESOLVED})
+
+
+def _first_ahead(state: RunState) -> int:
+    """The first milestone after which the journey did not go on."""
+    places = range(len(state.milestones))
+    return next((index for index in places if not _is_through(state, index)), len(places))
+
+
+def _is_through(state: RunState, index: int) -> bool:
+    status = state.milestones[index].status
+    if status in (COMPLETED, SKIPPED):
+        return True
+    return state.definition.milestones[index].optional and status in (UNKNOWN, REFUSED)
+
+
+def must_come_first(state: RunState, index: int) -> list[str]:
+    """The milestones that lead to this one and that the journey is not through: it is not started before they end."""
+    definition = state.definition
+    beside = {
+        place
+        for stage in definition.stages
+        if any(index in branch for branch in stage)
+        for branch in stage
+        if index not in branch
+        for place in branch
+    }
+    return [
+        spec.id
+        for place, spec in enumerate(definition.milestones[:index])
+        if place not in beside and not _is_through(state, place) and index in definition.ways.reached_from(spec.id)
+    ]
 
 
 def history(rows: Iterable[tuple[int, float, str]]) -> list[HistoryEntry]:

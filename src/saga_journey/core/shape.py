@@ -8,7 +8,7 @@ it goes on with the one that stands after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -127,11 +127,22 @@ def _problems_of_block(block: Parallel) -> list[str]:
     found = []
     if len(block.branches) < 2 or not all(block.branches):
         found.append("a parallel block needs two branches or more, each with a milestone")
-    for m in (m for branch in block.branches for m in branch):
-        if m.pivot:
-            found.append(f"milestone {m.id!r} is the pivot inside a parallel block: its siblings could not be undone")
-        if m.next_steps:
-            found.append(f"milestone {m.id!r} has next_steps inside a parallel block: a branch is a plain sequence")
+    everywhere = {m.id for branch in block.branches for m in branch}
+    for branch in block.branches:
+        beside = everywhere - {m.id for m in branch}
+        for m in branch:
+            found += _problems_in_block(m, beside)
+    return found
+
+
+def _problems_in_block(m: Milestone, beside: Collection[str]) -> list[str]:
+    found = []
+    if m.pivot:
+        found.append(f"milestone {m.id!r} is the pivot inside a parallel block: its siblings could not be undone")
+    if m.next_steps:
+        found.append(f"milestone {m.id!r} has next_steps inside a parallel block: a branch is a plain sequence")
+    if m.given in beside:
+        found.append(f"milestone {m.id!r} is given the result of {m.given!r}, which runs beside it and has none yet")
     return found
 
 

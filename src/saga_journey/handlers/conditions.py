@@ -6,6 +6,7 @@ library that reads it; this is the one place that imports it.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -15,13 +16,26 @@ from saga_journey.core.shape import To, is_choice
 from saga_journey.core.state import RunState
 
 KNOWN = ("input", "results")
+TYPES = ("int", "uint", "double", "string", "bytes", "bool", "list", "map", "null_type", "type")
+OF_VALUES = {"size", "contains", "startsWith", "endsWith", "matches", "type", "dyn"}
+CASTS = {"int", "uint", "double", "string", "bytes", "timestamp", "duration"}
+OF_DAYS = {"getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"}
+OF_TIMES = {"getHours", "getMinutes", "getSeconds", "getMilliseconds"}
+FUNCTIONS = frozenset(OF_VALUES | CASTS | OF_DAYS | OF_TIMES)
+"""What can be called; an operator's name has no letter first."""
+LOOP = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(\s*(\w+)\s*,")
+"""A macro that goes through a list, and the name that it gives to each element."""
 LONGEST = 2000
+LOOPS = 2
+"""More of them, one within the other, could keep a worker busy for hours."""
 
 
 class Condition(Protocol):
     """A compiled condition."""
 
     def variables(self) -> list[str]: ...
+
+    def functions(self) -> list[str]: ...
 
     def execute(self, context: dict[str, Any], /) -> object: ...
 
@@ -43,11 +57,29 @@ def compiled(text: str) -> Condition:
         condition: Condition = cel.compile(text)
     except ValueError as error:
         raise Unreadable(_where(str(error))) from None
-    if strange := sorted(set(condition.variables()) - set(KNOWN)):
-        raise Unreadable(f"it reads {', '.join(strange)}: there is `input`, and `results` by milestone")
-    if not condition.variables() and type(condition.execute({})) is not bool:
-        raise Unreadable("it does not end in true or false")
+    _check_names(condition, LOOP.findall(text))
+    if not condition.variables():
+        _check_constant(condition)
     return condition
+
+
+def _check_names(condition: Condition, elements: list[str]) -> None:
+    if len(elements) > LOOPS:
+        raise Unreadable(f"it goes through {len(elements)} lists, at most {LOOPS} can be gone through")
+    if strange := sorted({*condition.variables()} - {*KNOWN, *TYPES, *elements}):
+        raise Unreadable(f"it reads {', '.join(strange)}: there is `input`, and `results` by milestone")
+    called = {name for name in condition.functions() if name[0].isalpha()}
+    if unknown := sorted(called - FUNCTIONS):
+        raise Unreadable(f"it calls {', '.join(unknown)}, which is no function here")
+
+
+def _check_constant(condition: Condition) -> None:
+    try:
+        answer = condition.execute({})
+    except Exception as error:  # noqa: BLE001 - whatever the library raises for it, it is no condition
+        raise Unreadable(printable(str(error), 300)) from None
+    if type(answer) is not bool:
+        raise Unreadable("it does not end in true or false")
 
 
 def _where(error: str) -> str:

@@ -4,7 +4,8 @@
 2. A plain scalar is null, true, false or a number where JSON would say so; anything else is text. `no` is text, and so
    are `2026-01-31` and `007`.
 3. Refused, each with its line and column: tags, keys that are no text or stand there twice, merge keys, a second
-   document, numbers that not every JSON reader keeps exact, more than 64 levels, more than 20,000 values (keys count, too).
+   document, numbers that not every JSON reader keeps exact, more than 64 levels, more than 20,000 values (each key is
+   one, too).
 4. Up to 20 aliases may stand for what carries an anchor. They are counted as if written out, so they save typing and
    nothing else: a document is at most 1 MiB with its aliases written out.
 """
@@ -18,22 +19,24 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from saga_journey.core.canonical import MAX_BYTES, MAX_DEPTH, MAX_INTEGER, encode
 from saga_journey.errors import DefinitionError, NotJson, SagaJourneyError
-
-if TYPE_CHECKING:
-    import yaml
 
 MAX_ALIASES = 20
 MAX_VALUES = 20_000
 
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][-+]?[0-9]+)?")
+Mark = Any
+"""A place in a document, as the library says it: `line` and `column`, from 0."""
+Event = Any
+"""What the parser sees next: it has a `start_mark`."""
+
 CONSTANTS: dict[str, bool | None] = {"": None, "~": None}
-CONSTANTS |= {form: None for form in ("null", "Null", "NULL")}
-CONSTANTS |= {form: True for form in ("true", "True", "TRUE")}
-CONSTANTS |= {form: False for form in ("false", "False", "FALSE")}
+CONSTANTS |= dict.fromkeys(("null", "Null", "NULL"))
+CONSTANTS |= dict.fromkeys(("true", "True", "TRUE"), True)
+CONSTANTS |= dict.fromkeys(("false", "False", "FALSE"), False)
 
 
 def read_yaml(source: str | bytes, name: str) -> Any:
@@ -79,11 +82,11 @@ def _library() -> Any:
 class _Refusal(Exception):
     """The document is readable, and not accepted."""
 
-    def __init__(self, mark: yaml.Mark, why: str) -> None:
+    def __init__(self, mark: Mark, why: str) -> None:
         super().__init__(f"{_place(mark)}: {why}")
 
 
-def _place(mark: yaml.Mark) -> str:
+def _place(mark: Mark) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}"
 
 
@@ -99,7 +102,7 @@ def _said(error: Any) -> str:
 def _value(library: Any, text: str) -> Any:
     """From events, so that depth and size are known before anything is built; the parser in C where it is there."""
     builder = _Builder()
-    steps: dict[str, Callable[[Any], None]] = {
+    steps: dict[str, Callable[[Event], None]] = {
         "DocumentStartEvent": builder.document,
         "AliasEvent": builder.alias,
         "ScalarEvent": builder.scalar,
@@ -150,12 +153,12 @@ class _Builder:
         """None: its value is still open."""
         self._aliases = self._size = self._count = 0
 
-    def document(self, event: yaml.DocumentStartEvent) -> None:
+    def document(self, event: Event) -> None:
         self._documents += 1
         if self._documents > 1:
             raise _Refusal(event.start_mark, "a second document begins here: one file is one document")
 
-    def scalar(self, event: yaml.ScalarEvent) -> None:
+    def scalar(self, event: Event) -> None:
         self._no_tag(event)
         if event.value == "<<" and event.implicit[0] and self._wants_key():
             raise _Refusal(event.start_mark, "'<<' would merge another object here: write its fields out")
@@ -164,7 +167,7 @@ class _Builder:
         self._anchored(event.anchor, made)
         self._add(made, event.start_mark)
 
-    def alias(self, event: yaml.AliasEvent) -> None:
+    def alias(self, event: Event) -> None:
         self._aliases += 1
         if self._aliases > MAX_ALIASES:
             raise _Refusal(event.start_mark, f"more than {MAX_ALIASES} aliases: write the values out")
@@ -176,7 +179,7 @@ class _Builder:
         self._fits(event.start_mark, meant)
         self._add(replace(meant, value=copy.deepcopy(meant.value)), event.start_mark)
 
-    def open(self, event: Any, value: Any) -> None:
+    def open(self, event: Event, value: Any) -> None:
         self._no_tag(event)
         if self._wants_key():
             raise _Refusal(event.start_mark, "a key is text, not a list or an object")
@@ -185,12 +188,12 @@ class _Builder:
         self._anchored(event.anchor, None)
         self._open.append(_Open(made, event.anchor))
 
-    def close(self, event: Any) -> None:
+    def close(self, event: Event) -> None:
         ended = self._open.pop()
         self._anchored(ended.anchor, ended.made)
         self._add(ended.made, event.start_mark)
 
-    def _add(self, made: _Made, mark: yaml.Mark) -> None:
+    def _add(self, made: _Made, mark: Mark) -> None:
         if not self._open:
             self.root = made.value
             return
@@ -207,14 +210,14 @@ class _Builder:
     def _wants_key(self) -> bool:
         return bool(self._open) and isinstance(self._open[-1].made.value, dict) and self._open[-1].key is None
 
-    def _key(self, key: object, members: dict[str, Any], mark: yaml.Mark) -> str:
+    def _key(self, key: object, members: dict[str, Any], mark: Mark) -> str:
         if not isinstance(key, str):
             raise _Refusal(mark, f"the key {json.dumps(key)[:60]} is no text: put quotes around it")
         if key in members:
             raise _Refusal(mark, f"the key {key[:60]!r} is there twice")
         return key
 
-    def _fits(self, mark: yaml.Mark, made: _Made) -> None:
+    def _fits(self, mark: Mark, made: _Made) -> None:
         """Asked before a value is made, or copied."""
         self._size += made.size
         self._count += made.count
@@ -229,13 +232,13 @@ class _Builder:
         if anchor is not None:
             self._anchors[anchor] = made
 
-    def _no_tag(self, event: Any) -> None:
+    def _no_tag(self, event: Event) -> None:
         if event.tag is not None:
             what = f"the tag {event.tag[:60]!r}: a definition is data, and tags are not read"
             raise _Refusal(event.start_mark, what)
 
 
-def _plain(event: yaml.ScalarEvent) -> Any:
+def _plain(event: Event) -> Any:
     """What a scalar without quotes means."""
     text: str = event.value
     if text in CONSTANTS:

@@ -73,7 +73,8 @@ def _validator() -> Any:
         what = 'requirements are checked by the extra "standard": pip install "saga-journey[standard]"'
         raise SagaJourneyError(what) from None
     types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    return extend(Draft202012Validator, type_checker=types)
+    extended: Any = extend  # has no types
+    return extended(Draft202012Validator, type_checker=types)
 
 
 def _path(error: Any, place: str) -> str:

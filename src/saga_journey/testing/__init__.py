@@ -9,6 +9,7 @@
     witness        notes inside the database what a journal alone cannot tell
     wrapping       a store around a store: where faults are put
     crash          kills a process at a chosen place
+    faults         handlers of which one refuses, or whose answer is lost
 
 `journal` and `evidence` are how the checker reads. Import what you need from its module; nothing is imported here.
 """

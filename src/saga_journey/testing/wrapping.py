@@ -15,6 +15,8 @@ from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.session_definition import SessionDefinition
 from saga_journey.ports import (
     Claimed,
+    Figures,
+    InFlight,
     JournalRow,
     NewRun,
     RunKey,
@@ -57,6 +59,10 @@ class WrappedStore:
     @property
     def now(self) -> Callable[[], float]:
         return self.inner.now
+
+    @property
+    def figures(self) -> Figures:
+        return self.inner.figures
 
     # --- writing ---
 
@@ -109,6 +115,11 @@ class WrappedStore:
 
     async def unfinished(self, name: str, version: int, other_than: str) -> list[str]:
         return await self.around_read("unfinished", lambda: self.inner.unfinished(name, version, other_than))
+
+    async def in_flight(
+        self, journey: str | None = None, tenant: str | None = None, after: RunKey | None = None, limit: int = 1000
+    ) -> list[InFlight]:
+        return await self.around_read("in_flight", lambda: self.inner.in_flight(journey, tenant, after, limit))
 
     async def answer_to(self, key: RunKey, command_id: str) -> Answer | None:
         return await self.around_read("answer_to", lambda: self.inner.answer_to(key, command_id))

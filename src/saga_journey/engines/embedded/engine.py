@@ -207,13 +207,17 @@ class EmbeddedEngine:
         lanes: dict[int, asyncio.Task[None]] = {}
         run.lanes = lanes
         while not run.gone:
+            if run.committing:  # by a call that has ended, or for somebody's command
+                await self._turns.settled(run)
+                continue
             now, waiting = self._clock.now(), to_call(run.state, run.calling)
-            if not run.calling and (self._turns.stopping or not waiting):
-                await self._turns.release(run)
-            elif not self._turns.stopping and run.state.definition.has_clocks and overdue(run.state, now, run.calling):
+            through = self._calls_nothing_more(run)
+            if not run.calling and (through or not waiting):
+                await self._turns.release(run, rest=REST if run.spoiled else 0.0)
+            elif not through and run.state.definition.has_clocks and overdue(run.state, now, run.calling):
                 await self._turns.take(run, TimePassed())
             else:
-                for index in () if self._turns.stopping else waiting:
+                for index in () if through else waiting:
                     if run.state.calls(index).not_before <= now:
                         run.calling = (*run.calling, index)
                         lanes[index] = self._background(self._lane(run, index, now))
@@ -226,7 +230,11 @@ class EmbeddedEngine:
             raise
         except Exception:
             log.exception("%s: a call failed to be recorded; the next claim goes on from the journal", run.saga_id)
-            await self._drop(run)
+            run.spoiled, run.calling = True, _without(run.calling, index)
+            run.wake()  # its siblings are let end first: a claim is never released under a call
+
+    def _calls_nothing_more(self, run: OwnedRun) -> bool:
+        return self._turns.stopping or run.spoiled
 
     async def _attempt(self, run: OwnedRun, index: int, now: float) -> bool:
         """Calls one handler and commits what came of it. False: the call was left behind and reports nothing."""
@@ -292,12 +300,15 @@ class EmbeddedEngine:
     async def _sleep(self, run: OwnedRun) -> None:
         """Until the next attempt is due, or something else arrives for the run."""
         run.sleeper = asyncio.get_running_loop().create_future()
-        timer = self._clock.call_at(next_due(run.state, run.calling) or NEVER, run.wake)
+        due = None if self._calls_nothing_more(run) else next_due(run.state, run.calling)
+        timer = self._clock.call_at(due or NEVER, run.wake)
         try:
             await run.sleeper
         finally:
             timer.cancel()
             run.sleeper = None
+        if run.committing:  # its time came just when something else was being decided
+            await self._turns.settled(run)
         if self._store.full:
             await self._store.has_room()  # no call of any kind while its result could not be written
 

@@ -17,7 +17,7 @@ from saga_journey.core.commands import ChildEnded, Recall
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.events import Event, Parent
 from saga_journey.core.machine import begin
-from saga_journey.core.state import FINAL, RunState, SagaStatus, UndoStatus
+from saga_journey.core.state import FINAL, MilestoneState, RunState, SagaStatus, UndoStatus
 from saga_journey.engines.embedded.outgoing import outbox_rows
 from saga_journey.ports import Message, NewRun, Store
 
@@ -56,8 +56,8 @@ class Family:
             self._child(tenant, after, index)
             for index in after.open
             if after.definition.milestones[index].child is not None
-            and before.milestones[index].order == 0
             and after.milestones[index].undo is None
+            and _is_new(before.milestones[index], after.milestones[index])
         ]
 
     def _child(self, tenant: int, parent: RunState, index: int) -> NewRun:
@@ -82,6 +82,11 @@ class Family:
         )
 
 
+def _is_new(before: MilestoneState, after: MilestoneState) -> bool:
+    """The milestone was started, or started again for a new child, whose id comes from the revision."""
+    return before.order == 0 or before.revision != after.revision
+
+
 def _input(parent: RunState, index: int) -> Json:
     given = parent.definition.milestones[index].given
     if given is None:
@@ -89,15 +94,17 @@ def _input(parent: RunState, index: int) -> Json:
     return parent.milestones[parent.definition.index[given]].result or Json("null")
 
 
-def messages(before: RunState, after: RunState, events: Sequence[Event], asked: bool) -> list[Message]:
-    """What this turn says to other runs. `asked`: the parent spoke to this run in this turn, and waits for news."""
+def messages(before: RunState, after: RunState, events: Sequence[Event], asked: str | None) -> list[Message]:
+    """What this turn says to other runs. `asked`: by this command the parent wants it undone, and waits for news."""
     found = [_recall(after, after.definition.index[e.milestone], e.why) for e in events if type(e) is ev.ChildRecalled]
     for index in after.open:
         if after.definition.milestones[index].child is not None and _undo_opened(before, after, index):
-            found.append(_recall(after, index, "its parent undoes it"))
-    ended = after.final in FINAL and (before.final is not after.final or asked)
-    if after.parent is not None and ended:
-        found.append(_ended(after, after.parent))
+            found.append(_recall(after, index, "its parent undoes it", undo=True))
+    if after.parent is not None and after.final in FINAL:
+        if before.final is not after.final:
+            found.append(_ended(after, after.parent, f"{after.saga_id}/{after.seq}"))
+        elif asked is not None:  # it has ended for good, and said so before the parent wanted to know
+            found.append(_ended(after, after.parent, f"{after.saga_id}/{after.seq}/{asked}"))
     return found
 
 
@@ -108,18 +115,19 @@ def _undo_opened(before: RunState, after: RunState, index: int) -> bool:
     return was.undo is None or was.undo.number != now.undo.number
 
 
-def _recall(parent: RunState, index: int, why: str) -> Message:
+def _recall(parent: RunState, index: int, why: str, *, undo: bool = False) -> Message:
     spec, m = parent.definition.milestones[index], parent.milestones[index]
     to = child_id(parent.saga_id, spec.id, m.revision)
-    return Message(to, f"{parent.saga_id}/{parent.seq}/{spec.id}", *encode_command(Recall(why)))
+    command_id = f"{parent.saga_id}/{parent.seq}/{spec.id}{'/undo' if undo else ''}"  # one turn may say both
+    return Message(to, command_id, *encode_command(Recall(why, undo)))
 
 
-def _ended(child: RunState, parent: Parent) -> Message:
+def _ended(child: RunState, parent: Parent, command_id: str) -> Message:
     ended = {SagaStatus.COMPLETED: "completed", SagaStatus.RESOLVED: "resolved"}.get(child.final, "compensated")  # type: ignore[arg-type]
     reason = child.reason if ended == "resolved" else None if child.because is None else str(child.because)
     result = _result(child) if ended == "completed" else None
     command = ChildEnded(parent.milestone, ended, result, reason)  # type: ignore[arg-type]
-    return Message(parent.saga_id, f"{child.saga_id}/{child.seq}", *encode_command(command))
+    return Message(parent.saga_id, command_id, *encode_command(command))
 
 
 def _result(child: RunState) -> Json:

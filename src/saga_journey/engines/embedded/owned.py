@@ -47,6 +47,7 @@ class OwnedRun:
         "seen",
         "settled",
         "sleeper",
+        "spoiled",
         "state",
         "task",
         "tenant",
@@ -68,6 +69,7 @@ class OwnedRun:
         self.deadline_at: float | None = None  # the run's deadline, while a call is under way
         self.committing: bool = False
         self.gone: bool = False
+        self.spoiled: bool = False  # what a call gave could not be recorded: nothing more is called under this claim
         self.settled: asyncio.Future[None] | None = None
         self.sleeper: asyncio.Future[None] | None = None
         self.lanes: dict[int, asyncio.Task[None]] | Mapping[int, asyncio.Task[None]] = NO_LANES  # calls side by side
@@ -78,6 +80,12 @@ class OwnedRun:
         """Ends a short sleep between two attempts: the run has changed."""
         if self.sleeper is not None and not self.sleeper.done():
             self.sleeper.set_result(None)
+
+    def has_settled(self) -> None:
+        """Tells those who wait that no commit is under way any more."""
+        if self.settled is not None:
+            self.settled.set_result(None)
+            self.settled = None
 
     def first_seen(self, command_id: str) -> bool:
         """False when this command is in hand already, by another way."""

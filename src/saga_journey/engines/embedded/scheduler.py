@@ -276,7 +276,7 @@ class Scheduler:
         self.owned.pop(run.key, None)
         if write.row is not None and write.row.due_at is not None and write.row.due_at < NEVER:
             self._wake_at(write.row.due_at)
-        if self._waiting or self._behind or run.alone:
+        if self._waiting or self._behind or run.alone or run.inbox:  # what arrived last is for its next owner
             self.nudge()
 
 

@@ -16,6 +16,7 @@ from saga_journey.core.codec import encode_turn
 from saga_journey.core.commands import Advance, Answer, Command, Recall, Skip, StateFact
 from saga_journey.core.events import DO, Event
 from saga_journey.core.machine import Turn, decide
+from saga_journey.core.progress import stopped_milestone
 from saga_journey.core.state import FINAL, RunState, SagaStatus
 from saga_journey.core.timers import next_due
 from saga_journey.core.walk import calls_somebody, next_call
@@ -67,7 +68,7 @@ class Turns:
         """
         run.inbox += arrived
         if run.committing:
-            await self._settled(run)
+            await self.settled(run)
             return
         run.committing = True
         try:
@@ -77,15 +78,16 @@ class Turns:
         finally:
             run.committing = False
             if run.settled is not None:
-                run.settled.set_result(None)
-                run.settled = None
+                run.has_settled()
             if run.sleeper is not None:
                 run.wake()
 
-    async def _settled(self, run: OwnedRun) -> None:
-        if run.settled is None:
-            run.settled = asyncio.get_running_loop().create_future()
-        await run.settled
+    async def settled(self, run: OwnedRun) -> None:
+        """Returns when no commit of the run is under way: until then nobody may build upon its state."""
+        while run.committing:
+            if run.settled is None:
+                run.settled = asyncio.get_running_loop().create_future()
+            await run.settled
 
     async def _one(self, run: OwnedRun, arrived: list[Arrival]) -> None:
         before, now = run.state, self._clock.now()
@@ -99,12 +101,12 @@ class Turns:
             outbox = outbox_rows(before, events, arrived) if self._publishing else ()
             at, text = after.at, encode_turn(events)
             write = TurnWrite(run.key, run.epoch, before.seq + 1, at, text, row, answers, outbox)
-            if after.parent is not None or not after.definition.is_line:
-                self._tell_family(run, write, before, after, events, arrived)
         elif row is not None or answers:
             write = TurnWrite(run.key, run.epoch, before.seq + 1, now, None, row, answers)
         else:
             return
+        if after.parent is not None or not after.definition.is_line:
+            self._tell_family(run, write, before, after, events, arrived)
         try:
             await self._store.commit(write)
         except (Fenced, Conflict):
@@ -127,7 +129,8 @@ class Turns:
         arrived: Sequence[Arrival],
     ) -> None:
         """Children that start, and what is said to children and parent, ride in the same commit."""
-        asked = any(type(a) is Sent and type(a.command) is Recall for a in arrived)
+        recalls = [a for a in arrived if type(a) is Sent and type(a.command) is Recall and a.command.undo]
+        asked = recalls[-1].command_id if recalls else None
         write.starts = self._family.born(run.key.tenant, before, after)
         write.messages = messages(before, after, events, asked=asked)
 
@@ -156,6 +159,7 @@ class Turns:
         if row.due_at is not None:
             row.due_at = max(row.due_at, now + rest)
         write = TurnWrite(run.key, run.epoch, state.seq + 1, now, None, row)
+        run.committing = True  # what arrives meanwhile is for the next owner: it is stored, and makes the run due
         try:
             await self._store.commit(write)
         except Fenced:
@@ -163,6 +167,10 @@ class Turns:
         else:
             run.gone = True
             self._told(run, write, NO_ANSWERS)
+        finally:
+            run.committing = False
+            if run.settled is not None:
+                run.has_settled()
 
     def _row(
         self, run: OwnedRun, before: RunState, events: Sequence[Event], after: RunState, now: float
@@ -176,7 +184,7 @@ class Turns:
         lost, run.lost = run.lost, lost_attempts(after)
         if lost == run.lost and before.status is after.status:
             return None
-        return RowChange(after.status, self.owner, now, run.lost, needs=False)
+        return RowChange(after.status, self.owner, now, run.lost, needs=False, stopped=stopped_milestone(after))
 
     def _has_work(self, run: OwnedRun, after: RunState, now: float) -> bool:
         """Something is to be called now or soon, beside what is being called."""
@@ -188,7 +196,7 @@ class Turns:
     def _released(self, after: RunState) -> RowChange:
         needs = bool(after.attention) and any(a.kind in PARKED_FOR_CODE for a in after.attention)
         due = NEVER if (due_at := next_due(after)) is None and after.final is None else due_at
-        return RowChange(after.status, None, due, lost_attempts(after), needs)
+        return RowChange(after.status, None, due, lost_attempts(after), needs, stopped_milestone(after))
 
     def _misfit(self, state: RunState, sent: Sent) -> Answer | None:
         """A result given from outside that does not fit its milestone's type is refused before it is decided."""

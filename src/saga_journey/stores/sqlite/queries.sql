@@ -32,7 +32,10 @@ insert into journal (tenant, run, seq, epoch, at, events) values (?1, ?2, ?3, ?4
 select 1 from journal where tenant = ?1 and run = ?2 and seq = ?3 and epoch = ?4 and events = ?5;
 
 -- name: change_run
-update run set status = ?4, owner = ?5, due_at = ?6, lost = ?7, needs = ?8, updated_at = ?9,
+-- `took` is measured when the run ends: what an ended run is asked afterwards does not make it longer.
+update run set status = ?4, owner = ?5, due_at = ?6, lost = ?7, needs = ?8, updated_at = ?9, stopped_milestone = ?10,
+    took = case when ?6 is not null then null when status = ?4 then took
+        else cast(round((?9 - started_at) * 1000000) as integer) end,
     empty_claims = case when ?5 is null then 0 else empty_claims end
 where tenant = ?1 and run = ?2 and epoch = ?3;
 
@@ -174,6 +177,15 @@ where definition > ?1 and json_extract(body, '$.kind') is not 'session';
 select r.saga from run r join definition d on d.definition = r.definition
 where r.due_at is not null and d.name = ?1 and d.version = ?2 and d.hash <> ?3
   and r.status not in ('completed', 'compensated', 'resolved', 'cancelled') limit 10;
+
+-- name: in_flight
+-- A page of open runs. The index holds only these; sorting them is cheaper than walking past all that have ended.
+select r.tenant, r.run, r.saga, t.name, r.definition
+from run r indexed by run_due
+join definition d on d.definition = r.definition join tenant t on t.tenant = r.tenant
+where r.due_at is not null and r.status not in ('completed', 'compensated', 'resolved', 'cancelled')
+  and (r.tenant, r.run) > (?1, ?2) and (?3 is null or d.name = ?3) and (?4 is null or t.name = ?4)
+order by r.tenant, r.run limit ?5;
 
 -- name: find
 select tenant, run from run where saga = ?2 and tenant = (select tenant from tenant where name = ?1);

@@ -22,6 +22,8 @@ from saga_journey.ports import (
     FRAGILE,
     Claimed,
     ClaimedRun,
+    Figures,
+    InFlight,
     JournalRow,
     NewRun,
     RunKey,
@@ -36,6 +38,7 @@ from saga_journey.stores.migrate import Migration, migrate
 from saga_journey.stores.queries import load_queries
 from saga_journey.stores.sqlite.clock import anchored
 from saga_journey.stores.sqlite.connection import connect, explain, parse_url
+from saga_journey.stores.sqlite.figures import SqliteFigures
 from saga_journey.stores.sqlite.locks import OwnerLocks
 from saga_journey.stores.sqlite.search import search_statement
 from saga_journey.stores.sqlite.writer import Writer
@@ -180,6 +183,13 @@ class SqliteStore:
         rows = await self._read(lambda db: db.execute(_sql["unfinished"], wanted).fetchall())
         return [row[0] for row in rows]
 
+    async def in_flight(
+        self, journey: str | None = None, tenant: str | None = None, after: RunKey | None = None, limit: int = 1000
+    ) -> list[InFlight]:
+        wanted = (*(after or (0, 0)), journey, tenant, limit)
+        rows = await self._read(lambda db: db.execute(_sql["in_flight"], wanted).fetchall())
+        return [InFlight(RunKey(*row[:2]), *row[2:]) for row in rows]
+
     # --- owners and claims ---
 
     async def enter(self, lease: float) -> int:
@@ -312,6 +322,10 @@ class SqliteStore:
             return _record(db.execute(_sql["record"], key).fetchone()) if key else None
 
         return await self._read(work)
+
+    @property
+    def figures(self) -> Figures:
+        return SqliteFigures(self._read)
 
     async def load(self, key: RunKey) -> list[JournalRow]:
         return await self._read(lambda db: _journal(db, key))

@@ -163,7 +163,7 @@ class SqliteGroup:
 def _change(t: TurnWrite) -> tuple[Any, ...]:
     row = t.row
     assert row is not None
-    return (*t.key, t.epoch, row.status, row.owner, row.due_at, row.lost, row.needs, t.at)
+    return (*t.key, t.epoch, row.status, row.owner, row.due_at, row.lost, row.needs, t.at, row.stopped)
 
 
 def _outbox_rows(tenant: int, run: int, at: float, rows: Sequence[OutboxRow]) -> list[tuple[Any, ...]]:

@@ -27,6 +27,9 @@ create table definition (
 
 -- One row for each run: an index on its journal. due_at: when it needs a worker by the clock alone
 -- (a far future: never by itself; null: final). owner null: released, or never claimed.
+-- took: from its start to its end in microseconds, null until it has ended. stopped_milestone: the place of the
+-- milestone at which it stopped going forward (it failed, turned back or waits for a person there), null while it goes
+-- on and when it came through; the number of milestones when it had come through and was undone afterwards.
 create table run (
     tenant integer not null,
     run integer not null,
@@ -41,13 +44,23 @@ create table run (
     needs integer not null default 0,
     started_at real not null,
     updated_at real not null,
+    took integer,
+    stopped_milestone integer,
     primary key (tenant, run)
 ) without rowid;
 
 create unique index run_saga on run (tenant, saga);
-create index run_due on run (owner, due_at) where due_at is not null;
+-- What comes after due_at is for figures: they read this index instead of the rows.
+create index run_due on run (owner, due_at, definition, status, needs, stopped_milestone, started_at)
+where due_at is not null;
 create index run_standing on run (tenant, status, run) where status in ('failed', 'paused');
 create index run_needs on run (definition) where needs = 1;
+
+-- For figures. A run is in at most one of them: it came through, or it stopped. While it moves it is in run_due alone.
+create index run_completed on run (tenant, definition, started_at, took, stopped_milestone)
+where took is not null and stopped_milestone is null;
+create index run_stopped on run (tenant, definition, stopped_milestone, status, needs, started_at)
+where stopped_milestone is not null;
 
 -- The truth: one row for each turn, its events as a JSON list.
 create table journal (
