@@ -63,7 +63,10 @@ class Shop:
     def drop_target(self, ctx: Context[Change], extent: Extent | None) -> None:
         with self._undo(ctx) as (db, was_done):
             if was_done:
-                db.execute(f"DROP TABLE {tables(ctx)[1]}")
+                new = tables(ctx)[1]
+                if db.execute(f"SELECT 1 FROM {new} LIMIT 1").fetchone():
+                    raise Refused(f"{new} has rows: somebody should look at them")
+                db.execute(f"DROP TABLE {new}")
 
     def move_wave(self, ctx: Context[Change]) -> None:
         old, new = tables(ctx)

@@ -23,6 +23,9 @@ from saga_journey.orchestrators.analytics import JourneyAnalytics as AsyncJourne
 from saga_journey.orchestrators.mvp import MVPJourneyOrchestrator as AsyncMVPJourneyOrchestrator
 from saga_journey.orchestrators.saga import SagaJourneyOrchestrator as AsyncSagaJourneyOrchestrator
 from saga_journey.orchestrators.session import SessionJourneyOrchestrator as AsyncSessionJourneyOrchestrator
+from saga_journey.orchestrators.structured import (
+    StructuredJourneyOrchestrator as AsyncStructuredJourneyOrchestrator,
+)
 from saga_journey.orchestrators.tracker import MilestoneTracker as AsyncMilestoneTracker
 from saga_journey.ports import Observer, RunRecord, Search
 from saga_journey.runs import Run as AsyncRun
@@ -97,6 +100,7 @@ class Run(_Blocking[AsyncRun]):
     mark_undone: Final = _waits(AsyncRun.mark_undone)
     it_happened: Final = _waits(AsyncRun.it_happened)
     it_did_not_happen: Final = _waits(AsyncRun.it_did_not_happen)
+    move: Final = _waits(AsyncRun.move)
     resolve: Final = _waits(AsyncRun.resolve)
 
     @property
@@ -113,6 +117,21 @@ class SagaJourneyOrchestrator(_Blocking[AsyncSagaJourneyOrchestrator]):
     get_saga_status: Final = _waits(AsyncSagaJourneyOrchestrator.get_saga_status)
     get_saga_execution_history: Final = _waits(AsyncSagaJourneyOrchestrator.get_saga_execution_history)
     compensate_saga: Final = _waits(AsyncSagaJourneyOrchestrator.compensate_saga)
+
+
+class StructuredJourneyOrchestrator(_Blocking[AsyncStructuredJourneyOrchestrator]):
+    """As the asynchronous one; each operation waits for its answer."""
+
+    get_available_journey_types: Final = _waits(AsyncStructuredJourneyOrchestrator.get_available_journey_types)
+    get_journey_template: Final = _waits(AsyncStructuredJourneyOrchestrator.get_journey_template)
+    design_journey: Final = _waits(AsyncStructuredJourneyOrchestrator.design_journey)
+    customize_journey: Final = _waits(AsyncStructuredJourneyOrchestrator.customize_journey)
+    execute_journey: Final = _waits(AsyncStructuredJourneyOrchestrator.execute_journey)
+    advance_journey_step: Final = _waits(AsyncStructuredJourneyOrchestrator.advance_journey_step)
+    get_journey_status: Final = _waits(AsyncStructuredJourneyOrchestrator.get_journey_status)
+    pause_journey: Final = _waits(AsyncStructuredJourneyOrchestrator.pause_journey)
+    resume_journey: Final = _waits(AsyncStructuredJourneyOrchestrator.resume_journey)
+    cancel_journey: Final = _waits(AsyncStructuredJourneyOrchestrator.cancel_journey)
 
 
 class SessionJourneyOrchestrator(_Blocking[AsyncSessionJourneyOrchestrator]):
@@ -174,6 +193,10 @@ class JourneyAnalytics(_Blocking[AsyncJourneyAnalytics]):
 
 class Journeys(_Blocking[AsyncJourneys]):
     """As `saga_journey.Journeys`; each method waits for its answer."""
+
+    @property
+    def structured(self) -> StructuredJourneyOrchestrator:
+        return StructuredJourneyOrchestrator(self._behind.structured, self._loop)
 
     @property
     def saga(self) -> SagaJourneyOrchestrator:

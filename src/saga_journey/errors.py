@@ -5,6 +5,7 @@ SagaJourneyError
 │   └── DefinitionChanged      one (name, version) with two meanings while runs of the first are unfinished
 ├── NotJson                    a value cannot be recorded as JSON; `.path` says where
 ├── InvalidInput               the input of a saga does not fit its declared type
+├── CannotDecode               what is stored does not fit today's type
 ├── KeyConflict                the same idempotency key with another body
 ├── UnknownSaga                no such saga for this tenant
 ├── UnknownJourney             no such journey was designed for this tenant
@@ -64,6 +65,10 @@ class NotJson(SagaJourneyError):
 
 class InvalidInput(SagaJourneyError):
     """The input of a saga does not fit the type that its definition declares; nothing was started."""
+
+
+class CannotDecode(SagaJourneyError):
+    """What is stored does not fit today's type: an older version of the code wrote it."""
 
 
 class KeyConflict(SagaJourneyError):

@@ -219,6 +219,8 @@ class TurnWrite:
     outbox: Sequence[OutboxRow] = ()
     starts: Sequence[NewRun] = ()
     messages: Sequence[Message] = ()
+    moved: JourneyDefinition | None = None
+    """The definition that the run is pinned to from this turn on, when it is another one; stored when it is new."""
 
 
 class Fenced(Exception):
@@ -263,13 +265,16 @@ class Cohort:
 
 
 class Count(NamedTuple):
-    """So many runs of a definition stand so. `stopped` and `needs` as in `RowChange`."""
+    """So many runs of a definition stand so; `stopped` as in `RowChange`.
+
+    `want_handlers` of them are parked because no worker has their handlers.
+    """
 
     definition: int
     status: SagaStatus
     stopped: int | None
-    needs: bool
     runs: int
+    want_handlers: int
 
 
 class Durations(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from saga_journey import outcomes
 from saga_journey.core import commands as cmd
 from saga_journey.core.canonical import Json, encode, fingerprint
-from saga_journey.core.codec import decode_turn
+from saga_journey.core.codec import decode_turn, encode_definition
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.evolve import evolve
 from saga_journey.core.machine import begin
@@ -336,6 +336,20 @@ class Run:
         """The milestone in doubt did not take place."""
         fact = cmd.StateFact("did_not_happen", milestone, None, self._by(who), reason)
         return await self._send(fact, command_id)
+
+    async def move(
+        self,
+        to: JourneyDefinition,
+        *,
+        reason: str | None = None,
+        who: str | None = None,
+        command_id: str | None = None,
+    ) -> cmd.Answer:
+        """Go on under another definition of its journey, which differs in policies only (timeouts, retries, deadline).
+
+        Raises Rejected `not_only_policies` with what else differs, or `final`.
+        """
+        return await self._send(cmd.Move(encode_definition(to), self._by(who), reason), command_id)
 
     async def resolve(self, reason: str, *, who: str | None = None, command_id: str | None = None) -> cmd.Answer:
         """Close a saga that waits for a person, as it is."""

@@ -110,6 +110,7 @@ class Participant:
     def __init__(self, db: Path, now: Callable[[], float] | None = None) -> None:
         self.calls: list[Received] = []
         self.protests: list[str] = []
+        self.side_by_side = False  # its sagas have blocks: several of their milestones ask at once, in any order
         self.goes_back = False  # a person rolls a structured journey back, and on again
         self.db = db
         self.book = Ledger(self.ledger_file, database=db, now=now, strict=False)
@@ -224,13 +225,20 @@ class Participant:
         objections = {
             "the key was used with another body": self._bodies.setdefault(call.key, _request(call).body)
             != _request(call).body,
-            "another call of this saga is under way": any(c.live for c in others),
-            "a fence that is not above the ones before": call.fence <= self._fences.get(call.saga, 0),
+            "another call of this saga is under way": any(self._hinders(c, call) for c in others),
+            "a fence that is not above the ones before": not self.side_by_side
+            and call.fence <= self._fences.get(call.saga, 0),
+            "a fence that another call had": call.fence in [c.fence for c in others],
             "an action after an undo": call.op == "do" and not self.goes_back and any(c.op == "undo" for c in others),
             "its intent is not in the journal": not self._intended(call),
         }
         self._fences[call.saga] = max(call.fence, self._fences.get(call.saga, 0))
         self.protests += [f"{what}: {objection}" for objection, holds in objections.items() if holds]
+
+    def _hinders(self, other: Received, call: Received) -> bool:
+        """An undo is alone, and no milestone asks twice at a time; what else asks at once may do so side by side."""
+        alone = not self.side_by_side or other.milestone == call.milestone or "undo" in (other.op, call.op)
+        return other.live and alone
 
     def _intended(self, call: Received) -> bool:
         """Reads the journal with a connection of its own: an intent that is not durable cannot be seen."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from saga_journey import Journeys, Outcome, Run, Saga, open_journeys
-from saga_journey.authoring import Journey, MilestoneOf
+from saga_journey.authoring import BlockOf, Journey, MilestoneOf
 from saga_journey.stores.sqlite.store import migrate_file
 from saga_journey.testing.checker import check
 from saga_journey.testing.clock import ManualClock, store_on
@@ -40,7 +40,7 @@ class Stage:
 
     def saga(
         self,
-        *milestones: MilestoneOf[Any, Any] | str,
+        *milestones: MilestoneOf[Any, Any] | BlockOf[Any] | str,
         name: str = "checkout",
         kind: type[Journey[Any]] = Saga,
         **options: Any,

@@ -1,5 +1,6 @@
 """docs/CLI.md is true: each of its examples is run, and says what the page shows."""
 
+import json
 import re
 import shlex
 from collections.abc import Callable
@@ -51,6 +52,21 @@ def half_way(cli: Cli, hire: Hire) -> None:
     assert cli("watch", hire().start("steps", charge_card="refuse")).code == 12
 
 
+def in_flight(cli: Cli, hire: Hire) -> None:
+    """A run of `approval` that waits, and three files: one milestone less, only other policies, and nonsense."""
+    waiting(cli, hire)
+    request = json.loads(cli("journey", "get", "approval", "--request").out)
+    reserve, boss, card = request["milestones"]
+    files = {
+        "shorter": [reserve, boss],
+        "patient": [reserve, {**boss, "timeout": 7200.0}, card],
+        "broken": [{**reserve, "undos": "x"}, {**boss, "timeout": "soon"}],
+    }
+    for name, milestones in files.items():
+        written = {**request, "version": 2, "milestones": milestones}
+        (cli.folder / f"{name}.json").write_text(json.dumps(written))
+
+
 GIVEN: dict[str, Callable[[Cli, Hire], None]] = {
     "nothing": lambda cli, hire: None,
     "an order that was undone": undone,
@@ -58,6 +74,7 @@ GIVEN: dict[str, Callable[[Cli, Hire], None]] = {
     "a pivot in doubt": doubtful,
     "a milestone that waits for an answer": waiting,
     "an order that is completed": completed,
+    "a journey in flight, and new versions of it in files": in_flight,
     "a choice that nobody can make": undecided,
     "a structured journey that waits for a person": half_way,
     "an order whose worker is gone": orphaned,

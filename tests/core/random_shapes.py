@@ -28,7 +28,7 @@ class Shapes:
         has_pivot = random.random() < 0.35 if pivot is None else pivot
         at = random.randrange(many) if has_pivot else None
         steps = [self._step(depth, place, at) for place in range(many)]
-        options = {
+        options: dict[str, object] = {
             "kind": "structured" if depth == 0 and random.random() < 0.2 else "saga",
             "deadline": random.choice((None, None, None, 40.0, 300.0)),
             "on_stuck_undo": random.choice(("stop", "continue")),
@@ -99,7 +99,11 @@ class Shapes:
 
     def _retry(self) -> Retry:
         random = self._random
-        attempts, first, lost = random.choice((1, 2, 3)), random.choice((0.0, 0.0, 1.0, 4.0)), random.choice((0, 1, 2, 3))
+        attempts, first, lost = (
+            random.choice((1, 2, 3)),
+            random.choice((0.0, 0.0, 1.0, 4.0)),
+            random.choice((0, 1, 2, 3)),
+        )
         return Retry(attempts=attempts, first=first, lost=lost)
 
     # --- ways ---
@@ -108,7 +112,7 @@ class Shapes:
         """Some milestones get a choice of what stands behind them; some arms skip what stands before another one."""
         found = list(steps)
         for place, (step, following) in enumerate(pairwise([*steps, None])):
-            if isinstance(step, Milestone) and following is not None and self._random.random() < 0.35:
+            if isinstance(step, Milestone) and following is not None and self._random.random() < 0.5:
                 heads = [flat([later])[0].id for later in steps[place + 1 :]]
                 found[place] = _with(step, self._arms([*heads, END]))
         return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saga_journey.core import events as ev
 from saga_journey.core.machine import Turn
 from saga_journey.core.state import RunState
 from saga_journey.core.timers import next_due
@@ -27,7 +26,7 @@ class Order:
         for index, m in enumerate(after.milestones):
             if m.order == 0:
                 self.started.pop(index, None)
-            elif index not in self.started or before.milestones[index].order == 0:
+            elif index not in self.started or before.milestones[index].order != m.order:  # also withdrawn and back
                 self._count += 1
                 self.started[index] = self._count
 
@@ -45,8 +44,11 @@ def assert_shape_laws(
     _started_in_their_turn(before, after)
     _fences_grow(before, after, order)
     _nothing_is_taken_back_under_a_call(after, still_calling)
+    assert len(after.open) < 2 or all(after.op_of(i) == "do" for i in after.open), (
+        "an undo is alone, whatever it undoes"
+    )
     if after.direction == "undo":
-        _drained_before_the_first_undo(before, after)
+        _drained_before_the_first_undo(after)
         _undone_in_reverse(after, order)
     _wakes_up(after, still_calling)
 
@@ -60,6 +62,7 @@ def _started_in_their_turn(before: RunState, after: RunState) -> None:
             continue
         assert after.direction == "do", "no action is started after the decision"
         assert after.paused_at is None, "no action is started in a pause"
+        assert not after.blocked(index), "what waits for a person is not started"
         for other in _ahead_of(after, index):
             assert _is_through(after, other), f"{index} was started before {other} was through"
         for other in _choices_before(after, index):
@@ -115,7 +118,7 @@ def _nothing_is_taken_back_under_a_call(after: RunState, still_calling: Sequence
             assert index in after.open or after.milestones[index].status in (*OVER, "refused", "unknown")
 
 
-def _drained_before_the_first_undo(before: RunState, after: RunState) -> None:
+def _drained_before_the_first_undo(after: RunState) -> None:
     if any(m.undo_status != "none" for m in after.milestones):
         for m in after.milestones:
             assert m.status not in ("running", "waiting"), "each milestone has an outcome before the first undo"
@@ -132,14 +135,10 @@ def _undone_in_reverse(after: RunState, order: Order) -> None:
 
 
 def _wakes_up(after: RunState, still_calling: Sequence[int]) -> None:
-    """I15: a run that can move has a time at which it does, or waits for its child; and no clock strikes for nothing."""
+    """I15: a run that can move has a time at which it does, or waits for its child."""
     if after.status not in ("in_progress", "compensating") or still_calling:
         return
     due = next_due(after)
     waits = any(after.waits_outside(i) and after.definition.milestones[i].kind == "child" for i in after.open)
     assert due is not None or waits, "nobody would ever move this run again"
     assert all(due is not None and due <= intent.not_before for intent in intents(after)), "a call is not woken up for"
-
-
-def decided(events: Sequence[ev.Event]) -> bool:
-    return any(isinstance(e, ev.CompensationDecided) for e in events)

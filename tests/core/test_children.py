@@ -11,7 +11,6 @@ from saga_journey.core.commands import (
     Cancel,
     Command,
     Compensate,
-    HandlersBack,
     Pause,
     Recall,
     Resolve,
@@ -27,8 +26,8 @@ from saga_journey.core.definition import ChildJourney, JourneyDefinition, Milest
 from saga_journey.core.events import Parent
 from saga_journey.core.progress import preview, view
 from saga_journey.errors import DefinitionError
-from saga_journey.testing.scenario import Scenario, child_ended, given, ok, refused, unknown, working
-from tests.core.journeys import ORDER, PAID, REFUNDABLE, block, nested, saga, step, structured
+from saga_journey.testing.scenario import Scenario, child_ended, given, ok, refused
+from tests.core.journeys import ORDER, PAID, block, nested, saga, step, structured
 
 TRIP = saga(step("plan"), nested("travel"), step("pay"))
 """A journey in the middle of another one."""
@@ -48,7 +47,7 @@ def paying() -> Scenario:
     return travelling().when(DONE)
 
 
-# --- there -----------------------------------------------------------------------------------------------------------
+# --- there ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_parent_waits_for_its_child_and_calls_nobody() -> None:
@@ -115,7 +114,7 @@ def test_a_journey_may_begin_and_end_with_a_child() -> None:
     )
 
 
-# --- stopped -----------------------------------------------------------------------------------------------------------
+# --- stopped ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stop", [Cancel("ann"), Compensate(who="ann")])
@@ -181,7 +180,7 @@ def test_a_stop_does_not_tell_a_child_twice() -> None:
     scenario.then("compensation_decided", waits="travel", answers="applied")
 
 
-# --- undone ------------------------------------------------------------------------------------------------------------
+# --- undone -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_finished_child_is_undone_in_its_turn_and_waited_for() -> None:
@@ -236,7 +235,7 @@ def test_children_of_a_block_are_undone_in_reverse_one_at_a_time() -> None:
     scenario.when(child_ended("a", "compensated")).then("milestone_compensated a", "saga_compensated")
 
 
-# --- closed by a person ------------------------------------------------------------------------------------------------
+# --- closed by a person -----------------------------------------------------------------------------------------------
 
 
 def closed() -> Scenario:
@@ -275,7 +274,7 @@ def test_a_closed_child_beside_a_sibling_that_goes_on() -> None:
     scenario.then("fact_stated travel", calls="do hotel 1", answers="applied")
 
 
-# --- the child's own view ----------------------------------------------------------------------------------------------
+# --- the child's own view ---------------------------------------------------------------------------------------------
 
 
 def child(definition: JourneyDefinition = ORDER) -> Scenario:
@@ -330,7 +329,7 @@ def test_a_recall_is_applied_when_the_pivot_did_not_happen() -> None:
     scenario.when(refused("charge")).then("milestone_refused charge", "compensation_decided", calls="undo reserve 1")
 
 
-# --- under a pivot -----------------------------------------------------------------------------------------------------
+# --- under a pivot ----------------------------------------------------------------------------------------------------
 
 
 BUYING = saga(step("plan"), nested("travel", has_pivot=True, pivot=True, within=60.0), step("thank", undo=None))
@@ -360,7 +359,7 @@ def test_the_time_of_a_pivot_child_is_up() -> None:
     scenario.when(DONE).then("milestone_completed travel", calls="do thank 1")
 
 
-# --- in a structured journey -------------------------------------------------------------------------------------------
+# --- in a structured journey ------------------------------------------------------------------------------------------
 
 
 STAGES = structured(step("plan"), nested("travel"), step("pay"))
@@ -402,7 +401,7 @@ def test_going_back_before_a_child_undoes_it() -> None:
     assert child_id("saga_1", "travel", 2) in str(view(scenario.state).waiting_for)
 
 
-# --- by design ---------------------------------------------------------------------------------------------------------
+# --- by design --------------------------------------------------------------------------------------------------------
 
 
 def test_a_child_with_a_pivot_runs_only_under_a_pivot() -> None:

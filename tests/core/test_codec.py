@@ -29,6 +29,7 @@ from saga_journey.errors import NotJson
 AWKWARD = 'quote " backslash \\ newline \n tab \t é \u2028 \U0001f600 </script>'
 VALUES: dict[str, Any] = {
     "input": Json('{"a":[1,2.5,null,"\\n"]}'),
+    "definition": Json('{"name":"order"}'),
     "result": Json('{"deep":{"er":"x"}}'),
     "because": ev.Because("cancelled", who="ann", reason=AWKWARD),
     "parent": ev.Parent("saga_1", AWKWARD),
@@ -129,6 +130,7 @@ def test_the_names_in_the_journal() -> None:
         "retry",
         "skip",
         "state_fact",
+        "move",
         "resolve",
     }
 
@@ -162,6 +164,7 @@ NAMES = [
     "deadline_missed",
     "paused",
     "resumed",
+    "definition_moved",
     "attention_raised",
     "attention_cleared",
     "saga_completed",

@@ -29,6 +29,7 @@ from saga_journey.core.shape import Parallel, To
 from saga_journey.core.walk import intents
 from saga_journey.errors import DefinitionError
 from saga_journey.testing.scenario import (
+    Gave,
     Scenario,
     child_ended,
     given,
@@ -176,9 +177,11 @@ def test_two_that_wait_have_to_be_named() -> None:
 GREETED = saga(step("plan"), block(step("greet", optional=True, retry=ONE), step("hotel")), step("pay"))
 
 
-@pytest.mark.parametrize("gave", [refused("greet"), unknown("greet")])
-def test_a_block_goes_on_without_an_optional_branch(gave: Command) -> None:
-    told = "milestone_refused greet" if gave == refused("greet") else "milestone_gave_up greet"
+@pytest.mark.parametrize(
+    ("gave", "told"),
+    [(refused("greet"), "milestone_refused greet"), (unknown("greet"), "milestone_gave_up greet")],
+)
+def test_a_block_goes_on_without_an_optional_branch(gave: Gave, told: str) -> None:
     scenario = given(GREETED).when(ok("plan")).when(gave, calling="hotel").then(told, calls="do hotel 1")
     scenario.when(ok("hotel")).then("milestone_completed hotel", calls="do pay 1")
 
@@ -691,6 +694,24 @@ def test_going_back_takes_back_a_sibling_that_was_not_called_yet() -> None:
     scenario.when(Rollback()).then("rollback_started b", calls="undo b 1")
     scenario.when(ok("b")).then("milestone_rolled_back b", status="paused")
     scenario.when(Resume()).then("resumed", "attempt_started a", "attempt_started b", calls=["do a 1", "do b 1"])
+
+
+def test_while_somebody_goes_back_nothing_is_tried_again_beside_it() -> None:
+    both = structured(block(step("a"), step("b")), step("c"))
+    scenario = given(both).when(refused("a"), calling="b").when(ok("b")).when(Rollback())
+    scenario.when(RetryMilestone("a"), calling="b").then(calls="undo b 1", answers="not_in_attention")
+    scenario.when(refused("b")).then("undo_given_up b", "attention_raised b", status="failed")
+    scenario.when(RetryMilestone("a")).then("milestone_retried a", calls="do a 2")
+    scenario.when(RetryMilestone("b"), calling="a").then(calls="do a 2", answers="one_at_a_time")
+
+
+def test_an_undo_that_is_stuck_on_the_way_back_is_told_at_once() -> None:
+    """Also where the undo of a whole saga would go round it: nothing goes forward behind it."""
+    lenient = structured(*STAGES.steps, on_stuck_undo="continue")
+    scenario = given(lenient).when(ok("plan")).when(Rollback()).when(refused("plan"))
+    scenario.then("undo_given_up plan", 'attention_raised plan kind="stuck_undo"', status="failed")
+    scenario.when(RetryMilestone()).then("milestone_retried plan", calls="undo plan 2")
+    scenario.when(ok("plan")).then("milestone_rolled_back plan", status="paused")
 
 
 def test_going_back_within_a_block() -> None:

@@ -12,8 +12,14 @@ from random import Random
 from saga_journey.core import commands as cmd
 from saga_journey.core import events as ev
 from saga_journey.core.canonical import Json
+from saga_journey.core.definition import Milestone
 from saga_journey.core.events import Op
 from saga_journey.core.state import RunState
+
+
+def can_be_undone(spec: Milestone) -> bool:
+    """By its undo; or by the child that it ran, unless that was the point of no return."""
+    return spec.undo is not None or (spec.kind == "child" and not spec.pivot)
 
 
 class World:
@@ -75,7 +81,7 @@ class World:
 
     def _judge_the_end(self, state: RunState) -> None:
         specs = state.definition.milestones
-        standing = {s.id for i, s in enumerate(specs) if self.stands(i) and s.undoable}
+        standing = {s.id for i, s in enumerate(specs) if self.stands(i) and can_be_undone(s)}
         if state.final == "compensated":
             assert not standing, f"compensated, and {standing} still stand"
         if state.final == "resolved":
@@ -112,5 +118,13 @@ class World:
 def _asked_about(state: RunState, command: cmd.Command) -> int | None:
     if not isinstance(command, cmd.Advance):
         return None
-    index = state.definition.index[command.milestone] if command.milestone else next(iter(state.open), None)
-    return index if index in state.open else None
+    if command.milestone is not None:
+        index = state.definition.index[command.milestone]
+        return index if index in state.open else None
+    answered = [i for i in state.open if _takes_an_answer(state, i)]
+    return answered[0] if len(answered) == 1 else None
+
+
+def _takes_an_answer(state: RunState, index: int) -> bool:
+    kind = state.definition.milestones[index].kind
+    return kind == "external" or (kind == "action" and state.milestones[index].status == "waiting")

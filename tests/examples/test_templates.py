@@ -8,6 +8,7 @@ import importlib
 import sqlite3
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from saga_journey.core.design import design
 from saga_journey.journey_templates import Template, example_of, read_template, template_names
 from saga_journey.ports import Observation, TurnCommitted
 from saga_journey.testing.checker import check
+from saga_journey.testing.clock import DAY, ManualClock, store_on
 from saga_journey.testing.faults import losing, refusing
 from tests.examples.template_effects import EFFECTS
 
@@ -33,8 +35,6 @@ pytestmark = pytest.mark.anyio
 
 WITH_OWN_BOOKS = [name for name in template_names() if name != "order_processing"]
 TEMPLATES = {name: read_template(name) for name in template_names()}
-ONCE = {"attempts": 1}
-"""An answer that is lost is lost for good."""
 
 
 def definition(template: Template) -> JourneyDefinition:
@@ -47,6 +47,9 @@ MILESTONES = [
     for m in definition(TEMPLATES[name]).milestones
     if m.kind != "timer"
 ]
+
+
+Completions = defaultdict[str, asyncio.Event]
 
 
 @dataclass
@@ -80,31 +83,40 @@ class Example:
         return found
 
     @contextlib.asynccontextmanager
-    async def run(
-        self, handlers: Curator | None = None, *, answer: str | None = "ok", input: Any = None, **requirements: Any
-    ) -> AsyncIterator[tuple[Run, Outcome]]:
-        """Designs it from its template, runs it to its outcome, and gives it before the journeys close."""
-        asked = asyncio.Event()
+    async def started(
+        self, handlers: Curator | None = None, *, clock: ManualClock | None = None, input: Any = None, **said: Any
+    ) -> AsyncIterator[tuple[Run, Completions]]:
+        """Designs it from its template with the example's requirements and others, and starts it."""
+        completions: Completions = defaultdict(asyncio.Event)
 
         def listen(seen: Observation) -> None:
-            if isinstance(seen, TurnCommitted) and ev.MilestoneCompleted("ask_approver") in seen.events:
-                asked.set()
+            for event in seen.events if isinstance(seen, TurnCommitted) else ():
+                if isinstance(event, ev.MilestoneCompleted):
+                    completions[event.milestone].set()
 
-        said = {**self.template.example["requirements"], **requirements}
-        who = handlers or self.curator
-        async with open_journeys(f"sqlite:///{self.database}", curator=who, observers=[listen]) as journeys:
-            designed = await journeys.saga.design_saga_journey(self.name, said, {})
+        url, who = f"sqlite:///{self.database}", handlers or self.curator
+        store = url if clock is None else await store_on(clock, url)
+        async with open_journeys(store, curator=who, clock=clock, observers=[listen]) as journeys:
+            requirements = {**self.template.example["requirements"], **said}
+            designed = await journeys.saga.design_saga_journey(self.name, requirements, {})
             given = input or self.template.example["input"]
-            run = journeys.run(await journeys.saga.execute_saga_journey(designed["journey_id"], "ada", given))
-            approving = asyncio.create_task(approve(run, asked, answer))
+            saga_id = await journeys.saga.execute_saga_journey(designed["journey_id"], "ada", given)
+            yield journeys.run(saga_id), completions
+
+    @contextlib.asynccontextmanager
+    async def run(
+        self, handlers: Curator | None = None, *, answer: str = "ok", **said: Any
+    ) -> AsyncIterator[tuple[Run, Outcome]]:
+        """As `started`, to its outcome, before the journeys close; what asks for an approval gets this answer."""
+        async with self.started(handlers, **said) as (run, completions):
+            approving = asyncio.create_task(approve(run, completions["ask_approver"], answer))
             yield run, await run.outcome(timeout=20)
             approving.cancel()
 
 
-async def approve(run: Run, asked: asyncio.Event, answer: str | None) -> None:
+async def approve(run: Run, asked: asyncio.Event, answer: str) -> None:
     await asked.wait()
-    if answer is not None:
-        await run.advance("approval", {"approved_by": "grace"}, outcome=answer, reason="as grace says")
+    await run.advance("approval", {"approved_by": "grace"}, outcome=answer, reason="as grace says")
 
 
 def rows_of(database: Path) -> set[str]:
@@ -234,10 +246,16 @@ async def test_a_trip_can_do_without_a_car(name: str, example: Example) -> None:
 
 @pytest.mark.parametrize("name", ["account_onboarding"])
 async def test_an_approver_who_says_nothing_is_reminded_once(name: str, example: Example) -> None:
-    """And when the time is up the question is withdrawn, and the applicant erased. The letter is on its way."""
-    async with example.run(answer=None, approval_within=0.4, remind_after=0.05) as (_, outcome):
-        assert isinstance(outcome, Compensated)
-        assert outcome.because.milestone == "approval"
+    """A week later the question is withdrawn, and the applicant erased. The letter was sent."""
+    clock = ManualClock()
+    async with example.started(clock=clock, remind_after=DAY, approval_within=7 * DAY) as (run, completions):
+        await completions["ask_approver"].wait()
+        await clock.leap(DAY)
+        await completions["remind_approver"].wait()
+        await clock.leap(6 * DAY)
+        outcome = await run.outcome(timeout=20)
+    assert isinstance(outcome, Compensated)
+    assert outcome.because.milestone == "approval"
     assert example.standing() == ["letter of A-1: grace, Ada is still waiting"]
     assert is_sound(example)
 
@@ -347,7 +365,7 @@ async def test_an_order_is_done_or_undone_by_four_services(
     order = {**template.example["input"], "id": f"{fault.__name__}-{milestone}"}
     database = tmp_path / "journeys.db"
     async with orders.participants, open_journeys(f"sqlite:///{database}", curator=handlers) as journeys:
-        said = template.example["requirements"] | (ONCE if fault is losing and milestone else {})
+        said = template.example["requirements"] | ({"attempts": 1} if fault is losing and milestone else {})
         designed = await journeys.saga.design_saga_journey("order_processing", said, {})
         run = journeys.run(await journeys.saga.execute_saga_journey(designed["journey_id"], "ada", order))
         outcome = await run.outcome(timeout=20)

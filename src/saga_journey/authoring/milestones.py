@@ -65,9 +65,9 @@ class Policy(TypedDict, total=False):
     params: Any
     """Its own data (JSON), for milestones made in a loop: `ctx.params`."""
     retry: Retry
-    """How often the action is attempted: 4 times over about a minute by default."""
+    """How often the action is attempted: 4 times by default, 7 s of waiting between them at most."""
     undo_retry: Retry
-    """How often the undo is attempted: 20 times over about two hours by default."""
+    """How often the undo is attempted: 20 times by default, 1 h 47 min of waiting between them at most."""
     timeout: float
     """One attempt of the action; 60 by default."""
     undo_timeout: float

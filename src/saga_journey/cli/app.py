@@ -32,7 +32,7 @@ database: typer.Typer = typer.Typer(
 journey: typer.Typer = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Definitions: ls, get, validate, diff, graph, test, deploy --check.",
+    help="Definitions: ls, get, validate, diff, graph, test, deploy --check, move.",
 )
 template: typer.Typer = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="Journeys ready to be filled: ls, show, use."
@@ -116,9 +116,11 @@ for _acts in (
     *(act.choose, act.rollback, act.mark_undone, act.it_happened, act.it_did_not_happen, act.resolve),
 ):
     app.command(rich_help_panel=ACT)(_acts)
-for _defines in (journeys.ls, journeys.get, journeys.validate, journeys.diff, journeys.graph, journeys.deploy):
+for _defines in (journeys.ls, journeys.get, journeys.validate, journeys.diff, journeys.graph):
     journey.command()(_defines)
 journey.command("test")(journeys.rehearse)
+journey.command()(journeys.deploy)
+journey.command()(journeys.move)
 app.add_typer(journey, name="journey", rich_help_panel=DEFINE)
 for _reuses in (templates.ls, templates.show, templates.use):
     template.command()(_reuses)

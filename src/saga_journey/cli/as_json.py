@@ -17,7 +17,7 @@ from saga_journey.ports import RunRecord
 if TYPE_CHECKING:
     from saga_journey.cli.deploying import Version
 
-PAYLOADS = ("input", "result")
+PAYLOADS = ("input", "result", "definition")
 
 
 def row(record: RunRecord) -> dict[str, Any]:

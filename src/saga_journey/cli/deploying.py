@@ -7,23 +7,26 @@ new ones do not. What counts as deployed together is everything that is given, w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from saga_journey.cli import as_json
 from saga_journey.cli.definitions import ICONS
 from saga_journey.cli.desk import Desk
 from saga_journey.cli.journey_files import Read
+from saga_journey.cli.options import REASON
 from saga_journey.cli.problems import CONFLICT, Problem
 from saga_journey.cli.screen import Line
+from saga_journey.cli.shelf import in_flight
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.difference import Consequence, Difference, consequences, difference
 from saga_journey.core.lint import lint
 from saga_journey.core.state import FINAL
 from saga_journey.ports import InFlight
 
-PAGE = 1000
 NAMED = 10
+WIDEST = 120
 
 
 @dataclass
@@ -65,13 +68,19 @@ class Version:
 async def check(desk: Desk, files: Sequence[Read], keeps: Collection[str]) -> int:
     """Prints what it means for each journey; 4 when a run would lose something."""
     deployed = {d.hash: d for read in files for d in (read.definition, *read.children)}
+    found = {read.definition.hash: read.reference for read in files}
     handlers = {name for d in deployed.values() for name in d.handlers()} | set(keeps)
     _must_be_one_of_each(list(deployed.values()))
     worst = 0
+    missing: set[str] = set()
     for new in deployed.values():
         versions = await _versions(desk, new, handlers)
-        _print(desk, new, versions)
+        _print(desk, new, versions, found.get(new.hash))
+        missing.update(name for version in versions for name in version.between.old.handlers() if name not in handlers)
         worst = CONFLICT if any(version.loses for version in versions) else worst
+    if missing:
+        kept = " ".join(f"--keeps {name}" for name in sorted(missing))
+        desk.screen.hint(f"if workers keep that code, say so: {kept}")
     return worst
 
 
@@ -87,7 +96,7 @@ def _must_be_one_of_each(deployed: Sequence[JourneyDefinition]) -> None:
 async def _versions(desk: Desk, new: JourneyDefinition, handlers: Collection[str]) -> list[Version]:
     """Every definition of that journey that has runs in flight, the newest version first."""
     found: dict[str, Version] = {}
-    async for run in _in_flight(desk, new.name):
+    async for run in in_flight(desk, new.name, None):
         old = await desk.journeys.store.definition(run.definition)
         version = found.get(old.hash) or found.setdefault(old.hash, Version(difference(old, new)))
         meant = await _consequences(desk, run, version.between, handlers)
@@ -95,14 +104,6 @@ async def _versions(desk: Desk, new: JourneyDefinition, handlers: Collection[str
             version.add(run.saga_id, meant)
     versions = [version for version in found.values() if version.runs]
     return sorted(versions, key=lambda version: -version.between.old.version)
-
-
-async def _in_flight(desk: Desk, journey: str) -> AsyncIterator[InFlight]:
-    page = await desk.journeys.store.in_flight(journey, limit=PAGE)
-    while page:
-        for run in page:
-            yield run
-        page = await desk.journeys.store.in_flight(journey, after=page[-1].key, limit=PAGE)
 
 
 async def _consequences(
@@ -121,32 +122,45 @@ async def _consequences(
 # --- saying it --------------------------------------------------------------------------------------------------------
 
 
-def _print(desk: Desk, new: JourneyDefinition, versions: Sequence[Version]) -> None:
+def _print(desk: Desk, new: JourneyDefinition, versions: Sequence[Version], reference: str | None) -> None:
     if desk.given.json:
         desk.screen.json(as_json.deploy(new, lint(new), versions))
         return
-    runs = sum(version.runs for version in versions)
-    head = f"{new.name} version {new.version}: {_runs(runs)} in flight"
-    desk.screen.out([ICONS["bad" if any(v.loses for v in versions) else "ok"], (f" {head}", "strong")])
+    count = sum(version.runs for version in versions)
+    icon = ICONS["bad" if any(version.loses for version in versions) else "ok"]
+    desk.screen.out([icon, (f" {new.name} version {new.version}: {runs(count)} in flight", "strong")])
     for version in versions:
-        desk.screen.out(*_version(version))
+        desk.screen.out(*_version(version, min(desk.screen.width, WIDEST)))
+    movable = [v.between.old for v in versions if v.between.only_policies and not v.between.same]
+    for old in movable if reference is not None else ():
+        words = ("journey", "move", str(reference), "--from", old.hash[:12], "--reason", REASON)
+        desk.screen.hint(f"to move those of version {old.version}: {desk.given.again(*words)}")
 
 
-def _version(version: Version) -> Iterator[Line]:
+def _version(version: Version, width: int) -> Iterator[Line]:
     old, new = version.between.old, version.between.new
     if version.between.same:
-        yield [(f"  version {old.version}: {_runs(version.runs)}, of this very definition", "dim")]
+        yield [(f"  version {old.version}: {runs(version.runs)}, of this very definition", "dim")]
         return
     same_number = f" ({old.hash[:12]})" if old.version == new.version else ""
-    yield [(f"  version {old.version}{same_number}: {_runs(version.runs)}", "strong")]
+    yield [(f"  version {old.version}{same_number}: {runs(version.runs)}", "strong")]
+    before: list[str] = []
     for affected in version.sorted():
         icon = ICONS["bad" if affected.meant.loses else "look"]
-        yield [("    ", ""), icon, (f" {_runs(affected.runs)} {affected.meant.sentence}", "")]
-        more = f" … and {affected.runs - NAMED} more" if affected.runs > NAMED else ""
-        yield [(f"        {' '.join(affected.sagas)}{more}", "dim")]
+        yield [("    ", ""), icon, (f" {runs(affected.runs)} {affected.meant.sentence}", "")]
+        yield from [] if affected.sagas == before else _names(affected, width)
+        before = affected.sagas
     if not version.affected:
         yield [("    ", ""), ICONS["ok"], (" nothing: they go on as they are", "")]
 
 
-def _runs(count: int) -> str:
+def _names(affected: Affected, width: int) -> Iterator[Line]:
+    more = affected.runs - len(affected.sagas)
+    text = ", ".join(affected.sagas) + (f", and {more} more" if more else "")
+    for row in wrap(text, width, initial_indent=" " * 6, subsequent_indent=" " * 6, break_long_words=False):
+        yield [(row, "dim")]
+
+
+def runs(count: int) -> str:
+    """`1 run`, `3 runs`."""
     return "1 run" if count == 1 else f"{count} runs"

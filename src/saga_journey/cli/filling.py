@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from saga_journey.cli.definitions import milestones
 from saga_journey.cli.options import Given
-from saga_journey.cli.problems import NOT_FOUND, UNEXPECTED, USAGE, Problem, did_you_mean
+from saga_journey.cli.problems import NOT_FOUND, USAGE, Problem, did_you_mean
 from saga_journey.cli.screen import Line, Screen
 from saga_journey.cli.table import table
 from saga_journey.cli.values import json_of
@@ -209,7 +209,7 @@ def _make_example(given: Given, screen: Screen, template: Template, folder: str,
     """The handlers and the program of the template's example, and beside them the journey that was filled."""
     source, target = example_of(template.name), Path(folder)
     if source is None:
-        raise Problem(UNEXPECTED, "no_example", f"{template.name} has no example here", "leave out --example")
+        raise Problem(USAGE, "no_example", f"{template.name} has no example here", "leave out --example")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise Problem(USAGE, "file_exists", f"{target} is there already", "name a new directory")
     try:

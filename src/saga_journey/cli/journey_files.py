@@ -34,9 +34,10 @@ PROGRAM = re.compile(r"(?P<path>.+\.py)(?::(?P<variable>.*))?", re.DOTALL)
 
 
 class Read(NamedTuple):
-    """A definition, and those of its children, as far as the file has them."""
+    """A definition, and how it is named here; and those of its children, as far as the file has them."""
 
     definition: JourneyDefinition
+    reference: str
     children: tuple[JourneyDefinition, ...] = ()
 
 
@@ -61,7 +62,7 @@ def read_all(reference: str) -> dict[str, Read]:
     if program := PROGRAM.fullmatch(reference):
         return _of_program(Path(program["path"]), program["variable"])
     definition = definition_of(_document(reference), reference)
-    return {definition.name: Read(definition)}
+    return {definition.name: Read(definition, reference)}
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -169,13 +170,13 @@ def _of_program(path: Path, variable: str | None) -> dict[str, Read]:
         hint = "a journey is a variable of the module: checkout = Saga(…)"
         raise Problem(USAGE, "no_journey", f"{path} has no journey", hint)
     wanted = journeys if variable is None else {variable: journeys[variable]}
-    return {name: _read(value) for name, value in wanted.items()}
+    return {name: _read(value, f"{path}:{name}") for name, value in wanted.items()}
 
 
-def _read(journey: Journey[Any] | JourneyDefinition) -> Read:
+def _read(journey: Journey[Any] | JourneyDefinition, reference: str) -> Read:
     if isinstance(journey, JourneyDefinition):
-        return Read(journey)
-    return Read(journey.definition, tuple(child.definition for child in journey.family()))
+        return Read(journey, reference)
+    return Read(journey.definition, reference, tuple(child.definition for child in journey.family()))
 
 
 def _imported(path: Path) -> ModuleType:

@@ -1,4 +1,4 @@
-"""The commands about definitions: journey ls, get, validate, diff, graph, test, deploy."""
+"""The commands about definitions: journey ls, get, validate, diff, graph, test, deploy, move."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from saga_journey.cli.arguments import CommandId, Reason, Wait
 from saga_journey.cli.look import at_desk
 from saga_journey.cli.options import Given
 from saga_journey.cli.problems import USAGE, Problem
@@ -107,3 +108,21 @@ def deploy(
         raise Problem(USAGE, "only_checks", what, ctx.obj.again("journey", "deploy", *files, "--check"))
     found = [read for file in files for read in read_all(file).values()]
     at_desk(ctx, lambda opened: deploying.check(opened, found, keeps or []))
+
+
+def move(
+    ctx: typer.Context,
+    journey: Meant,
+    reason: Reason,
+    sagas: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which runs.")] = None,
+    origin: Annotated[
+        str | None, typer.Option("--from", metavar="VERSION", help="All runs of that version (or hash).")
+    ] = None,
+    wait: Wait = 5.0,
+    command_id: CommandId = None,
+) -> None:
+    """Let runs go on under a definition that differs in policies only: timeouts, retries, deadline."""
+    from saga_journey.cli import moving
+
+    to = _meant(ctx, journey)[0]
+    at_desk(ctx, lambda opened: moving.move(opened, to, sagas or [], origin, (reason, command_id), wait))

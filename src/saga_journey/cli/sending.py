@@ -12,13 +12,14 @@ from saga_journey.cli.options import REASON
 from saga_journey.cli.picture import next_commands
 from saga_journey.cli.plans import Foresight, foresee, meant, plan_of, undos
 from saga_journey.cli.problems import CONFLICT, INTERRUPTED, USAGE, Problem
+from saga_journey.cli.screen import Screen
 from saga_journey.core import commands as cmd
 from saga_journey.core.codec import encode_command
 from saga_journey.core.commands import Answer, External
 from saga_journey.core.progress import preview
 from saga_journey.core.state import RunState
 from saga_journey.errors import Rejected
-from saga_journey.ports import RunRecord, Worker
+from saga_journey.ports import InFlight, RunRecord, Worker
 
 STORED = Answer(True, "stored", "it will be applied when a worker opens this database")
 UNANSWERED = Answer(True, "stored", "no worker has answered yet; it will be applied when one gets to it")
@@ -43,7 +44,7 @@ async def send(desk: Desk, request: Request) -> None:
     answer = await _answered_before(desk, record, request)
     if answer is None:
         request = await _weighed(desk, record, request)
-        answer = await _send(desk, record, request.command, command_id, request.wait)
+        answer = await answered(desk, record, request.command, command_id, request.wait)
     _tell(desk, record, request, command_id, answer)
     if answer.code != "stored":
         _point_on(desk, await desk.state(record))
@@ -88,17 +89,21 @@ def _must_be_accepted(record: RunRecord, seen: Foresight) -> None:
 
 
 def _confirm(desk: Desk, request: Request, record: RunRecord, seen: Foresight) -> None:
-    """Shows the plan and asks. Raises Problem when nobody can be asked, or says no."""
+    """Shows the plan and asks."""
     screen = desk.screen
     verb, stands = request.verb, seen.before.status.replace("_", " ")
     plan = ["  " + "".join(text for text, _ in line) for line in plan_of(seen, request.command)]
     show = screen.hint if screen.given.yes else screen.insist
     show(f"{verb} {record.saga_id} ({record.journey}, {stands}):", *plan)
+    must_agree(screen, f"{verb} cannot be taken back")
+
+
+def must_agree(screen: Screen, why: str) -> None:
+    """Asks, unless -y said so. Raises Problem when nobody can be asked, or says no."""
     if screen.given.yes:
         return
     if not screen.asks:
-        what = f"{verb} cannot be taken back, and nobody is here to be asked"
-        raise Problem(USAGE, "not_confirmed", what, "pass -y to agree to that plan")
+        raise Problem(USAGE, "not_confirmed", f"{why}, and nobody is here to be asked", "pass -y to agree to that plan")
     if not screen.ask("go on?"):
         raise Problem(INTERRUPTED, "declined", "nothing was done")
 
@@ -106,7 +111,7 @@ def _confirm(desk: Desk, request: Request, record: RunRecord, seen: Foresight) -
 # --- sending it -------------------------------------------------------------------------------------------------------
 
 
-async def _send(desk: Desk, record: RunRecord, command: External, command_id: str, wait: float) -> Answer:
+async def answered(desk: Desk, record: RunRecord | InFlight, command: External, command_id: str, wait: float) -> Answer:
     """The owner's answer within so many seconds; else that the command is stored, which by then it is."""
     runs = desk.journeys._runs
     answer = await runs.store.send(record.key, command_id, *encode_command(command))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from saga_journey.cli.desk import Desk, desk
@@ -14,11 +14,21 @@ from saga_journey.cli.problems import NOT_FOUND, USAGE, Problem, did_you_mean
 from saga_journey.cli.screen import Screen
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.state import FINAL
-from saga_journey.ports import Cohort, StoredJourney
+from saga_journey.ports import Cohort, InFlight, StoredJourney
 
 HASH = re.compile(r"(?:jrn_\d+_)?([0-9a-f]{6,32})")
 """The beginning of one, or a `journey_id`, which has it inside."""
 EVER = 1e18
+PAGE = 1000
+
+
+async def in_flight(desk: Desk, journey: str, tenant: str | None) -> AsyncIterator[InFlight]:
+    """The unfinished runs of a journey, of a tenant or of all of them."""
+    page = await desk.journeys.store.in_flight(journey, tenant, limit=PAGE)
+    while page:
+        for run in page:
+            yield run
+        page = await desk.journeys.store.in_flight(journey, tenant, page[-1].key, PAGE)
 
 
 class Kept(NamedTuple):

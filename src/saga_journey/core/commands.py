@@ -192,6 +192,15 @@ class StateFact:
 
 
 @fact
+class Move:
+    """Go on under another definition of the same journey, which differs in policies only."""
+
+    definition: Json
+    who: str | None = None
+    reason: str | None = None
+
+
+@fact
 class Resolve:
     """Close a run that waits for a person, as it is."""
 
@@ -225,7 +234,18 @@ class ChildEnded:
 
 Internal = Report | TakeOver | TimePassed | HandlersBack
 OfPeople = (
-    Advance | Choose | Cancel | Compensate | Pause | Resume | RetryMilestone | Rollback | Skip | StateFact | Resolve
+    Advance
+    | Choose
+    | Cancel
+    | Compensate
+    | Pause
+    | Resume
+    | RetryMilestone
+    | Rollback
+    | Skip
+    | StateFact
+    | Move
+    | Resolve
 )
 External = OfPeople | Recall | ChildEnded
 Command = Internal | External
@@ -243,6 +263,7 @@ COMMAND_NAMES: dict[type, str] = {
     Rollback: "rollback",
     Skip: "skip",
     StateFact: "state_fact",
+    Move: "move",
     Resolve: "resolve",
 }
 """How a stored command is named; the codec writes its fields beside the name."""

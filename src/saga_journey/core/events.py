@@ -294,6 +294,19 @@ class Resumed:
 
 
 @fact
+class DefinitionMoved:
+    """A person moved the run to another definition of its journey, which differs in policies only. `before`: a hash.
+
+    The whole definition is in the journal, so that the journal alone says under which policies what was decided.
+    """
+
+    definition: Json
+    before: str
+    who: str | None = None
+    reason: str | None = None
+
+
+@fact
 class AttentionRaised:
     kind: AttentionKind
     milestone: str | None
@@ -364,6 +377,7 @@ Event = (
     | DeadlineMissed
     | Paused
     | Resumed
+    | DefinitionMoved
     | AttentionRaised
     | AttentionCleared
     | SagaCompleted
@@ -401,6 +415,7 @@ WIRE_NAMES: dict[type, str] = {
     DeadlineMissed: "deadline_missed",
     Paused: "paused",
     Resumed: "resumed",
+    DefinitionMoved: "definition_moved",
     AttentionRaised: "attention_raised",
     AttentionCleared: "attention_cleared",
     SagaCompleted: "saga_completed",

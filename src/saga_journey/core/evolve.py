@@ -7,9 +7,11 @@ stands; so loading a run is `evolve` over its journal rows, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from saga_journey.core import events as ev
+from saga_journey.core.codec import decode_definition
 from saga_journey.core.events import DO, UNDO, Event, Op
 from saga_journey.core.state import (
     COMPLETED,
@@ -236,6 +238,7 @@ def _rollback_started(state: RunState, e: ev.RollbackStarted) -> None:
     state.attention = tuple([a for a in state.attention if 0 < _order_of(state, a) < order])  # siblings that failed
     if state.paused_at is not None:
         _lift_pause(state, state.paused_at)
+    state.inputs = (*state.inputs, state.inputs[-1])  # a revision of its own: what is done again has another key
     start_undo(state, index)
 
 
@@ -245,7 +248,6 @@ def _milestone_rolled_back(state: RunState, e: ev.MilestoneRolledBack) -> None:
     state.close(index)
     _take_in_again(state, left_out)
     state.clear_attention(e.milestone)
-    state.inputs = (*state.inputs, state.inputs[-1])  # a revision of its own: the next action has another key
     state.paused_at = state.at
 
 
@@ -320,6 +322,14 @@ def _lift_pause(state: RunState, paused_at: float) -> None:
             calls.not_before += span
     state.shift += span
     state.paused_at = None
+
+
+def _definition_moved(state: RunState, e: ev.DefinitionMoved) -> None:
+    """Nothing that is folded depends on policies, so all that has happened means the same under the new definition."""
+    state.definition = _read(e.definition)
+
+
+_read = lru_cache(maxsize=256)(decode_definition)
 
 
 def _attention_raised(state: RunState, e: ev.AttentionRaised) -> None:
@@ -399,6 +409,7 @@ _FOLDS: dict[type, _Fold] = {
     ev.DeadlineMissed: _deadline_missed,
     ev.Paused: _paused,
     ev.Resumed: _resumed,
+    ev.DefinitionMoved: _definition_moved,
     ev.AttentionRaised: _attention_raised,
     ev.AttentionCleared: _attention_cleared,
     ev.SagaCompleted: _saga_completed,

@@ -19,6 +19,7 @@ from saga_journey.core.commands import APPLIED, Answer, Command
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.events import DO, Event, Parent
 from saga_journey.core.evolve import fold
+from saga_journey.core.moving import on_move
 from saga_journey.core.reports import doubtful, on_report, on_take_over
 from saga_journey.core.state import RunState, UndoStatus
 from saga_journey.core.stopping import draining
@@ -263,6 +264,7 @@ _DECISIONS: dict[type, _Decision] = {
     cmd.RetryMilestone: operators.on_retry,
     cmd.Skip: operators.on_skip,
     cmd.StateFact: operators.on_state_fact,
+    cmd.Move: on_move,
     cmd.Resolve: operators.on_resolve,
     cmd.Choose: operators.on_choose,
     cmd.Rollback: rollback.on_rollback,

@@ -149,10 +149,9 @@ def on_retry(state: RunState, c: cmd.RetryMilestone, now: float, calling: Collec
     if attention.kind in ONLY_STATED:
         raise Rejected("not_retried", f"{attention.milestone!r} is not tried again: {ONLY_STATED[attention.kind]}")
     index = _index(state, attention.milestone)
-    side_by_side = state.direction == DO and not state.definition.is_line
-    if not side_by_side and any(i != index for i in state.open):
-        raise Rejected("one_at_a_time", f"{_name(state, state.open[0])!r} has not ended: it goes on before another one")
     undoing = state.milestones[index].undo_status is UndoStatus.FAILED  # also in a rollback, which goes forward
+    if (undoing or not _side_by_side(state)) and any(i != index for i in state.open):
+        raise Rejected("one_at_a_time", f"{_name(state, state.open[0])!r} has not ended: it goes on before another one")
     retried = ev.MilestoneRetried(attention.milestone, UNDO if undoing else state.direction, c.who, c.reason)
     runs_a_child = state.definition.milestones[index].kind == "child" and retried.op == DO
     edited = c.input or (state.input_of(index) if runs_a_child else None)  # its old child has ended: a new revision
@@ -307,8 +306,14 @@ def _is_about_attention(state: RunState, milestone: str | None) -> bool:
     """That milestone waits for a person; going forward, its siblings need not wait for it, nor it for them."""
     if _waits_for_a_person(state):
         return True
-    side_by_side = state.direction == DO and not state.definition.is_line
-    return side_by_side and any(a.milestone is not None and milestone in (None, a.milestone) for a in state.attention)
+    named = [a.milestone for a in state.attention if a.milestone is not None and milestone in (None, a.milestone)]
+    return bool(named) and _side_by_side(state)
+
+
+def _side_by_side(state: RunState) -> bool:
+    """Several milestones of it may be at it together: it goes forward, and nobody is going back by hand."""
+    forward = state.direction == DO and all(state.op_of(index) == DO for index in state.open)
+    return forward and not state.definition.is_line
 
 
 def _must_be_open(state: RunState) -> None:

@@ -147,10 +147,13 @@ def _undo_ended(state: RunState, index: int, spec: Milestone, outcome: cmd.Answe
 
 
 def undo_given_up(state: RunState, index: int, error: str) -> list[Event]:
-    """The undo ends here: a person is asked at once, or after the other undos (`on_stuck_undo`)."""
+    """The undo ends here: a person is asked at once, or after the other undos (`on_stuck_undo`).
+
+    A person who goes back by hand is told at once: there are no others.
+    """
     name = state.definition.milestones[index].id
     events: list[Event] = [ev.UndoGivenUp(name, error)]
-    if state.definition.on_stuck_undo == "stop":
+    if state.definition.on_stuck_undo == "stop" or state.direction == DO:
         events.append(ev.AttentionRaised("stuck_undo", name, error))
     return events
 

@@ -40,7 +40,10 @@ def next_due(state: RunState, calling: Collection[int] = ()) -> float | None:
     if state.final is not None or state.paused_at is not None:
         return None
     times = [t for t in (state.deadline_at,) if t is not None]
-    times += [_due_of(state, index) for index in state.open if index not in calling and not state.blocked(index)]
+    waiting = [index for index in state.open if index not in calling and not state.blocked(index)]
+    if calling:  # an undo waits until every call has ended
+        waiting = [index for index in waiting if state.op_of(index) != UNDO]
+    times += [_due_of(state, index) for index in waiting]
     due = min(times, default=FOREVER)
     return None if due == FOREVER else due
 

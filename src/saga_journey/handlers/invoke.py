@@ -14,12 +14,12 @@ from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.events import DO
 from saga_journey.core.state import COMPLETED, RunState
 from saga_journey.core.walk import owes_undo
-from saga_journey.errors import Misconfigured, Refused, SagaJourneyError, Working
+from saga_journey.errors import CannotDecode, Misconfigured, Refused, SagaJourneyError, Working
 from saga_journey.handlers.conditions import choose
 from saga_journey.handlers.context import NOT_READ, Context, read_result
 from saga_journey.handlers.curator import Curator, Handler
 from saga_journey.handlers.threads import HandlerThreads
-from saga_journey.handlers.types import CannotDecode, Shape
+from saga_journey.handlers.types import Shape
 from saga_journey.ports import Call
 
 

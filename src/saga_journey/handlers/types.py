@@ -16,14 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from saga_journey.core.canonical import NULL, Json, decode, encode
-from saga_journey.errors import InvalidInput, SagaJourneyError
+from saga_journey.errors import CannotDecode, InvalidInput
 
 UNDECLARED: Any = inspect.Signature.empty
 _PLAIN = (str, int, float, bool, dict, list, NoneType, Any, object, UNDECLARED)
-
-
-class CannotDecode(SagaJourneyError):
-    """What is stored does not fit today's type: an older version of the code wrote it."""
 
 
 class Shape:

@@ -266,5 +266,10 @@ def _dumper() -> Any:
         def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
             super().increase_indent(flow, False)
 
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+        style = None if value.isprintable() else '"'  # nothing is lost where lines are folded
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+    Dumper.add_representer(str, text)
     Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"(?:{NUMBER.pattern})$"), list("-0123456789"))
     return Dumper

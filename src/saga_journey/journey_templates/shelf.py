@@ -51,7 +51,7 @@ def read_journey(path: Path) -> tuple[str, dict[str, object]]:
 
 def example_of(name: str) -> Path | None:
     """The folder of that template's example: beside this file when installed, in the checkout else."""
-    for folder in (HERE / "examples" / name, HERE.parents[2] / "examples" / name):
-        if (folder / "run.py").is_file():
-            return folder
-    return None
+    if name not in template_names():
+        return None
+    folders = HERE / "examples" / name, HERE.parents[2] / "examples" / name
+    return next((folder for folder in folders if (folder / "run.py").is_file()), None)

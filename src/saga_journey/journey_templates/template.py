@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from saga_journey.core.canonical import MAX_BYTES, encode
 from saga_journey.core.definition import MAX_MILESTONES
 from saga_journey.core.design import design, did_you_mean
 from saga_journey.errors import DefinitionError
@@ -48,8 +49,10 @@ class Template:
         said = with_defaults(requirements, self.requirements)
         if found := problems_of(said, self.requirements, "requirements"):
             raise DefinitionError(self.name, found)
+        sizes = {name: len(encode(value)) for name, value in said.items()}
+        _must_fit(sum(sizes.get(name, 0) for name, _ in _gaps(self.journey, "")), self.name)
         filled: dict[str, Any] = _filled(self.journey, said)
-        return {**filled, "milestones": list(_written_out(filled.get("milestones"), self.name))}
+        return {**filled, "milestones": _written_out(filled.get("milestones"), self.name)}
 
     def plain(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -122,25 +125,45 @@ def _gaps(value: Any, place: str) -> Iterator[tuple[str, str]]:
         yield name, place
 
 
-def _written_out(rows: Any, name: str) -> Iterator[Any]:
+def _written_out(rows: Any, name: str) -> Any:
     """The rows, with each `repeat` as the milestones that it stands for; what is no list is left to `design`."""
-    for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, dict) and "repeat" in row:
-            yield from _repeated(row, name)
-        else:
-            yield row
+    if not isinstance(rows, list):
+        return rows
+    repeats = {place: _Repeat(row, name) for place, row in enumerate(rows) if isinstance(row, dict) and "repeat" in row}
+    _must_fit(sum(repeat.size for repeat in repeats.values()), name)
+    return [m for place, row in enumerate(rows) for m in (repeats[place].milestones() if place in repeats else [row])]
 
 
-def _repeated(row: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
-    times, pattern = row["repeat"], row.get("milestone")
-    if type(times) is not int or not 1 <= times <= MAX_MILESTONES:
-        raise DefinitionError(name, [f"repeat is {times!r}: it is a whole number from 1 to {MAX_MILESTONES}"])
-    if row.keys() != {"repeat", "milestone"} or not isinstance(pattern, dict) or not isinstance(pattern.get("id"), str):
-        raise DefinitionError(name, ["a row with `repeat` has a `milestone` with an `id`, and nothing else"])
-    named = pattern if "kind" in pattern else {"id": "", "action": pattern["id"], **pattern}
-    for number in range(1, times + 1):
-        params = {**(pattern.get("params") or {}), "number": number, "of": times}
-        yield {**copy.deepcopy(named), "id": f"{pattern['id']}_{number}", "params": params}
+class _Repeat:
+    """A row that stands for several milestones. Raises DefinitionError when it cannot."""
+
+    def __init__(self, row: dict[str, Any], name: str) -> None:
+        self._times, self._pattern = row["repeat"], row.get("milestone")
+        pattern, params = self._pattern, self._pattern.get("params") if isinstance(self._pattern, dict) else None
+        if type(self._times) is not int or not 1 <= self._times <= MAX_MILESTONES:
+            what = f"repeat is {self._times!r}: it is a whole number from 1 to {MAX_MILESTONES}"
+            raise DefinitionError(name, [what])
+        if row.keys() != {"repeat", "milestone"} or not isinstance(pattern, dict) or type(pattern.get("id")) is not str:
+            raise DefinitionError(name, ["a row with `repeat` has a `milestone` with an `id`, and nothing else"])
+        if params is not None and not isinstance(params, dict):
+            raise DefinitionError(name, [f"milestone {pattern['id']!r} is repeated: its params are an object"])
+        self.size = self._times * len(encode(pattern))
+
+    def milestones(self) -> Iterator[dict[str, Any]]:
+        for number in range(1, self._times + 1):
+            said = copy.deepcopy(self._pattern)
+            name, params = said.pop("id"), said.pop("params", None) or {}
+            action = {} if "kind" in said else {"action": name}
+            yield {
+                "id": f"{name}_{number}",
+                **(action | said),
+                "params": {**params, "number": number, "of": self._times},
+            }
+
+
+def _must_fit(size: int, name: str) -> None:
+    if size > MAX_BYTES:
+        raise DefinitionError(name, [f"filled, it would have more than {MAX_BYTES:,} bytes: at most so many are kept"])
 
 
 # --- what is wrong with a template ------------------------------------------------------------------------------------

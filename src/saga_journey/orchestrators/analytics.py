@@ -146,7 +146,7 @@ class JourneyAnalytics:
             until=question.span["until"],
             runs=sum(c.runs for c in counts),
             failed=sum(c.runs for c in counts if c.status is SagaStatus.FAILED),
-            want_handlers=sum(c.runs for c in counts if c.needs),
+            want_handlers=sum(c.want_handlers for c in counts),
             stops=[Stop(point["milestone"], point["runs"]) for point in points],
             durations=durations,
             sample=sample.runs,
@@ -170,10 +170,10 @@ class JourneyAnalytics:
         until: float | None = None,
     ) -> views.Comparison:
         """Two journeys, or two versions: {"journey": "checkout", "version": 2}. Says when there are too few runs."""
-        sides = [
-            await self._metrics(await self._ask(name, user_context, version, since, until))
-            for name, version in map(_side, (first, second))
+        asked = [
+            await self._ask(name, user_context, version, since, until) for name, version in map(_side, (first, second))
         ]
+        sides = await asyncio.gather(*map(self._metrics, asked))
         return views.Comparison(
             first=sides[0],
             second=sides[1],
@@ -198,7 +198,8 @@ class JourneyAnalytics:
         question = await self._ask(journey, user_context, version, None, None)
         end = question.span["until"]
         _check_window(window, end / windows)
-        found = [await self._metrics(question.within(end - window * (n + 1), end - window * n)) for n in range(windows)]
+        spans = [question.within(end - window * (n + 1), end - window * n) for n in range(windows)]
+        found = await asyncio.gather(*map(self._metrics, spans))
         change: dict[str, views.Verdict] = {
             "completes_more": views.completes_more(found[0], found[1]),
             "faster": views.faster(found[0]["durations"], found[1]["durations"]),

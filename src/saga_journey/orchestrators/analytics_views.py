@@ -196,7 +196,7 @@ def metrics(span: Span, counts: Sequence[Count], durations: Durations | None) ->
     return JourneyMetrics(
         **completion_rate(span, counts),
         by_status={status.value: by_status[status] for status in SagaStatus},
-        want_handlers=sum(c.runs for c in counts if c.needs),
+        want_handlers=sum(c.want_handlers for c in counts),
         durations=duration_view(durations),
     )
 
@@ -211,8 +211,9 @@ def _by_status(counts: Sequence[Count]) -> Counter[SagaStatus]:
 def drop_offs(counts: Sequence[Count], definitions: Mapping[int, JourneyDefinition]) -> list[DropOffPoint]:
     """Where runs stopped, the most frequent place first; equal ones as they come in the journey."""
     places: dict[str | None, Counter[SagaStatus]] = {}
-    for count in sorted((c for c in counts if c.stopped is not None), key=lambda c: (-c.definition, c.stopped)):
-        name = milestone_id(definitions[count.definition], count.stopped or 0)
+    stops = [(count, count.stopped) for count in counts if count.stopped is not None]
+    for count, place in sorted(stops, key=lambda stop: (-stop[0].definition, stop[1])):
+        name = milestone_id(definitions[count.definition], place)
         places.setdefault(name, Counter())[count.status] += count.runs
     everything = sum(c.runs for c in counts)
     stopped = sum(statuses.total() for statuses in places.values())

@@ -108,6 +108,11 @@ class Designs:
             raise UnknownJourney(journey_id)
         return definition
 
+    async def of_run(self, saga_id: str, who: UserContext | None = None) -> JourneyDefinition:
+        """The definition that a run is pinned to. Raises UnknownSaga."""
+        record = await self._runs.record(saga_id, who)
+        return await self._runs.store.definition(record.definition)
+
     async def _stored(self, definition: JourneyDefinition, who: UserContext | None) -> DesignedJourney:
         tenant = await self._runs.store.tenant(tenant_of(who))
         number = await self._runs.store.save_definition(tenant, definition)

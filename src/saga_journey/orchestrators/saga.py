@@ -54,12 +54,11 @@ class SagaJourneyOrchestrator:
     ) -> dict[str, Any]:
         """Says the outcome of a milestone that waits: {"saga_id", "accepted", "code", "detail"}.
 
-        `journey_id`, when given, must be the journey that the saga is a run of (else UnknownSaga).
+        `journey_id`, when given, must be of the journey that the saga is a run of, in any version (else UnknownSaga).
         """
         if journey_id is not None:
             definition = await self._structured.designs.of(journey_id, user_context)
-            status = await self._structured.get_journey_status(saga_id, user_context)
-            if (status["journey"], status["version"]) != (definition.name, definition.version):
+            if (await self._structured.designs.of_run(saga_id, user_context)).name != definition.name:
                 raise UnknownSaga(saga_id)
         return await self._structured.advance_journey_step(saga_id, user_id, step_result, user_context)
 

@@ -123,15 +123,10 @@ class MilestoneTracker:
 
         Raises Rejected `not_waiting_yet` with what must come first, `not_waiting`, `stale` or `wrong_result`.
         """
-        run, index = await self._milestone(saga_id, milestone_id, user_context)
-        try:
-            answer = await self._runs.run(saga_id, user_context).advance(
-                milestone_id, result, outcome=outcome, reason=reason, expected_attempt=expected_attempt
-            )
-        except Rejected as no:
-            if no.code == "not_waiting_yet" and (first := _first(run.state, index)):
-                raise Rejected(no.code, f"{no.detail}; {first}") from None
-            raise
+        await self._check(saga_id, milestone_id, user_context)
+        answer = await self._runs.run(saga_id, user_context).advance(
+            milestone_id, result, outcome=outcome, reason=reason, expected_attempt=expected_attempt
+        )
         return _answered(saga_id, milestone_id, answer)
 
     async def retry_milestone(
@@ -147,7 +142,8 @@ class MilestoneTracker:
 
         `input` edits the input of the run for this milestone and those after it. Raises Rejected `not_in_attention`.
         """
-        await self._check(saga_id, milestone_id, user_context)
+        if milestone_id is not None:
+            await self._check(saga_id, milestone_id, user_context)
         answer = await self._runs.run(saga_id, user_context).retry(milestone_id, input=input, reason=reason)
         return _answered(saga_id, milestone_id, answer)
 
@@ -189,7 +185,8 @@ class MilestoneTracker:
         The undo runs after this has answered. Raises Rejected: `not_structured` for a saga, which is compensated as a
         whole; `not_last`, `nothing_done`, `under_way`, `in_doubt`, `past_pivot`, `final`.
         """
-        await self._check(saga_id, milestone_id, user_context)
+        if milestone_id is not None:
+            await self._check(saga_id, milestone_id, user_context)
         answer = await self._runs.run(saga_id, user_context).rollback(milestone_id, reason=reason)
         return _answered(saga_id, milestone_id, answer)
 
@@ -205,10 +202,9 @@ class MilestoneTracker:
         run = await self._run(saga_id, who)
         return run, _place(run.state.definition, milestone_id)
 
-    async def _check(self, saga_id: str, milestone_id: str | None, who: UserContext | None) -> None:
+    async def _check(self, saga_id: str, milestone_id: object, who: UserContext | None) -> None:
         record = await self._runs.record(saga_id, who)
-        if milestone_id is not None:
-            _place(await self._runs.store.definition(record.definition), milestone_id)
+        _place(await self._runs.store.definition(record.definition), milestone_id)
 
 
 def _place(definition: JourneyDefinition, milestone_id: object) -> int:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from saga_journey.core.definition import JourneyDefinition, Milestone
-from saga_journey.core.events import Op
+from saga_journey.core.codec import decode_turn
+from saga_journey.core.definition import JourneyDefinition, Milestone, Retry
+from saga_journey.core.events import DO, DefinitionMoved, Op
 from saga_journey.core.session import SESSION_PREFIX
 from saga_journey.core.state import FINAL, RunState, SagaStatus
 from saga_journey.testing.acknowledged import Acknowledged, read_log
@@ -88,6 +89,7 @@ class SagaEvidence:
     def __post_init__(self) -> None:
         self.facts: list[Fact] = [fact for turn in self.turns for fact in turn.facts]
         self.intents: list[HeldIntent] = all_held(self.turns)
+        self._had = list({turn.after.definition.hash: turn.after.definition for turn in self.turns}.values())
 
     @property
     def saga_id(self) -> str:
@@ -116,6 +118,12 @@ class SagaEvidence:
 
     def spec(self, milestone: str) -> Milestone:
         return self.definition.milestones[self.definition.index[milestone]]
+
+    def budget(self, milestone: str, op: Op) -> Retry:
+        """The most that it was ever allowed: it may have been moved over policies."""
+        specs = [d.milestones[d.index[milestone]] for d in self._had] or [self.spec(milestone)]
+        policies = [spec.retry if op == DO else spec.undo_retry for spec in specs]
+        return Retry(attempts=max(p.attempts for p in policies), lost=max(p.lost for p in policies))
 
     def facts_of(self, *kinds: type) -> Iterator[Fact]:
         return (fact for fact in self.facts if isinstance(fact.event, kinds))
@@ -192,6 +200,10 @@ class _Tables:
         self._holders = self._witnessed("witness_holder", "epoch, owner")
         self._writes = self._witnessed("witness_write", "seq, epoch, newest")
         self._changes = self._witnessed("witness_change", "seq, what")
+        moving = "select tenant, run, events from journal where events like '%\"definition_moved\"%' order by 1, 2, seq"
+        self._moving: dict[tuple[int, int], str] = {}
+        for tenant, run, events in reader.rows(moving):
+            self._moving.setdefault((tenant, run), events)
 
     def _witnessed(self, table: str, columns: str) -> dict[tuple[int, int], list[Any]]:
         return self._grouped(table, columns, "rowid") if self._reader.has_table(table) else {}
@@ -225,10 +237,18 @@ class _Tables:
     def _turns(self, row: StoredRun, definition: JourneyDefinition) -> tuple[list[JournalTurn], str | None]:
         turns: list[JournalTurn] = []
         try:
-            turns.extend(self._reader.turns(row.tenant, row.run, row.saga, definition))  # what it got before it failed
+            first = self._first(row, definition)
+            turns.extend(self._reader.turns(row.tenant, row.run, row.saga, first))  # what it got before it failed
         except Exception as error:  # noqa: BLE001 - whatever the fold stumbles over, the journal is not sound
             return turns, f"after event {turns[-1].after.seq if turns else 0}: {type(error).__name__} {error}".strip()
         return turns, None
+
+    def _first(self, row: StoredRun, definition: JourneyDefinition) -> JourneyDefinition:
+        """The definition that it was started with; its index row has the one that it was moved to last."""
+        events = decode_turn(self._moving.get((row.tenant, row.run), "[]"))
+        moves = [event for event in events if isinstance(event, DefinitionMoved)]
+        of_tenant = {said: d for tenant, said, d in self._definitions.values() if tenant == row.tenant} if moves else {}
+        return of_tenant.get(moves[0].before, definition) if moves else definition
 
     def homeless(self) -> list[str]:
         found = []

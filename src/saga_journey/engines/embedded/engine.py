@@ -9,7 +9,7 @@ from typing import Any
 
 from saga_journey.config import Settings
 from saga_journey.core.codec import encode_command, encode_turn
-from saga_journey.core.commands import Answer, Answered, External, Report, TimePassed, Uncallable, Unknown
+from saga_journey.core.commands import Answer, Answered, External, Report, TakeOver, TimePassed, Uncallable, Unknown
 from saga_journey.core.events import Event
 from saga_journey.core.machine import Turn
 from saga_journey.core.state import RunState
@@ -80,7 +80,9 @@ class EmbeddedEngine:
             told=self._told,
             observe=self._turn_seen,
         )
-        self._scheduler = Scheduler(store, clock, invoker, self._turns, self._family, settings, self._spawn)
+        self._scheduler = Scheduler(
+            store, clock, invoker, self._turns, self._family, settings, self._observe, self._spawn
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = 0  # starts whose commit is under way
         self._none_starting: asyncio.Future[None] | None = None
@@ -159,6 +161,8 @@ class EmbeddedEngine:
 
     def _begin(self, run: OwnedRun, turn: Turn, *, here: bool) -> None:
         """The start is durable: from now on the run is moved, here or by whoever claims it."""
+        if not turn.state.definition.is_line:
+            self._scheduler.nudge()  # it may have started children
         if self._observers:
             self._turn_seen(run, turn.events)
         if here:
@@ -213,6 +217,8 @@ class EmbeddedEngine:
             now, waiting = self._clock.now(), to_call(run.state, run.calling)
             through = self._calls_nothing_more(run)
             if not run.calling and (through or not waiting):
+                if run.spoiled:  # what was called and not recorded is lost, and counted as such
+                    await self._turns.take(run, TakeOver())
                 await self._turns.release(run, rest=REST if run.spoiled else 0.0)
             elif not through and run.state.definition.has_clocks and overdue(run.state, now, run.calling):
                 await self._turns.take(run, TimePassed())

@@ -29,11 +29,13 @@ from saga_journey.ports import (
     Clock,
     Fenced,
     Invoker,
+    Observation,
     RowChange,
     RunKey,
     Store,
     StoredCommand,
     Timer,
+    TurnCommitted,
     TurnWrite,
 )
 
@@ -54,6 +56,7 @@ class Scheduler:
         turns: Turns,
         family: Family,
         settings: Settings,
+        observe: Callable[[Observation], None],
         drive: Callable[[OwnedRun], asyncio.Task[None]],
     ) -> None:
         self._store = store
@@ -62,6 +65,7 @@ class Scheduler:
         self._turns = turns
         self._family = family
         self._settings = settings
+        self._observe = observe
         self._drive = drive
         self.owned: dict[RunKey, OwnedRun] = {}
         self.reserved: int = 0  # places promised to starts whose commit is under way
@@ -207,14 +211,16 @@ class Scheduler:
     async def _park_unread(self, claimed: ClaimedRun, kind: ev.AttentionKind, detail: str) -> None:
         log.error("%s waits for a person: %s", claimed.record.saga_id, detail)
         now = self._clock.now()
-        turn = encode_turn([ev.AttentionRaised(kind, None, detail)])
+        record, raised = claimed.record, ev.AttentionRaised(kind, None, detail)
         row = RowChange(SagaStatus.FAILED, None, NEVER, claimed.lost, needs=kind == "cannot_decode")
+        write = TurnWrite(record.key, record.epoch, claimed.next_seq, now, encode_turn([raised]), row)
         try:
-            await self._store.commit(
-                TurnWrite(claimed.record.key, claimed.record.epoch, claimed.next_seq, now, turn, row)
-            )
+            await self._store.commit(write)
         except Fenced:
-            log.info("%s was claimed by another worker meanwhile", claimed.record.saga_id)
+            log.info("%s was claimed by another worker meanwhile", record.saga_id)
+            return
+        seen = (record.saga_id, record.tenant, record.journey, (raised,), row.status, write.seq, now)
+        self._observe(TurnCommitted(*seen))
 
     async def _serve_definitions(self) -> None:
         """Which stored definitions this worker can run: all of whose handlers it has."""

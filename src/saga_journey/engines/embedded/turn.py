@@ -105,6 +105,8 @@ class Turns:
             write = TurnWrite(run.key, run.epoch, before.seq + 1, now, None, row, answers)
         else:
             return
+        if after.definition is not before.definition:
+            write.moved = after.definition
         if after.parent is not None or not after.definition.is_line:
             self._tell_family(run, write, before, after, events, arrived)
         try:
@@ -223,10 +225,14 @@ UNREMARKABLE = frozenset({ev.MilestoneCompleted, ev.MilestoneCompensated, ev.Att
 
 
 def to_call(state: RunState, calling: Sequence[int]) -> list[int]:
-    """The milestones that are to be called, now or later, and are not being called."""
+    """The milestones that are to be called, now or later, and are not being called.
+
+    An undo waits until every call has ended; one may outlive its milestone, when an answer came from elsewhere first.
+    """
     if state.final is not None or state.paused_at is not None:
         return []
-    return [index for index in state.open if index not in calling and calls_somebody(state, index)]
+    able = [index for index in state.open if index not in calling and calls_somebody(state, index)]
+    return [index for index in able if state.op_of(index) == DO] if calling else able
 
 
 def lost_attempts(state: RunState) -> int:

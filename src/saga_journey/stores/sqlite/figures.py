@@ -41,8 +41,8 @@ class SqliteFigures:
     async def counts(self, tenant: str, cohort: Cohort) -> list[Count]:
         rows = await self._read(lambda db: db.execute(_sql["counts"], _span(tenant, cohort)).fetchall())
         return [
-            Count(definition, SagaStatus(status), stopped, bool(needs), runs)
-            for definition, status, stopped, needs, runs in rows
+            Count(definition, SagaStatus(status), stopped, runs, want_handlers)
+            for definition, status, stopped, runs, want_handlers in rows
         ]
 
     async def durations(self, tenant: str, cohort: Cohort) -> Durations | None:

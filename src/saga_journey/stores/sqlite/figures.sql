@@ -10,21 +10,21 @@ order by definition;
 -- name: counts
 -- A run came through, or it stopped, or it moves: an index for each, and a run is in one of them. The last one is that
 -- of all tenants, and holds also runs that have ended and are being asked something.
-select definition, 'completed', null, 0, count(*) from run indexed by run_completed
+select definition, 'completed', null, count(*), 0 from run indexed by run_completed
 where tenant = (select tenant from tenant where name = ?1) and definition in (select value from json_each(?2))
   and started_at >= ?3 and started_at < ?4 and took is not null and stopped_milestone is null
 group by definition
 union all
-select definition, status, stopped_milestone, needs, count(*) from run indexed by run_stopped
+select definition, status, stopped_milestone, count(*), sum(needs) from run indexed by run_stopped
 where tenant = (select tenant from tenant where name = ?1) and definition in (select value from json_each(?2))
   and started_at >= ?3 and started_at < ?4 and stopped_milestone is not null
-group by definition, stopped_milestone, status, needs
+group by definition, stopped_milestone, status
 union all
-select definition, status, null, needs, count(*) from run indexed by run_due
+select definition, status, null, count(*), sum(needs) from run indexed by run_due
 where tenant = (select tenant from tenant where name = ?1) and definition in (select value from json_each(?2))
   and started_at >= ?3 and started_at < ?4 and due_at is not null and stopped_milestone is null
   and status <> 'completed'
-group by definition, status, needs;
+group by definition, status;
 
 -- name: durations
 -- By nearest rank. SQLite keeps what it materializes in the order in which it was put there.
@@ -45,21 +45,21 @@ select runs, average,
 from whole where runs > 0;
 
 -- name: over_time
--- ?3 are the periods, a JSON list of [since, until] that hold for started_at.
-select json_extract(p.value, '$[0]') as since, json_extract(p.value, '$[1]') as until,
+-- ?3 are the periods of started_at, a JSON list of [since, until].
+with period as materialized (
+    select key as number, json_extract(value, '$[0]') as since, json_extract(value, '$[1]') as until from json_each(?3)
+)
+select since, until,
     (select count(*) from run indexed by run_completed
      where tenant = (select tenant from tenant where name = ?1) and definition in (select value from json_each(?2))
-       and started_at >= json_extract(p.value, '$[0]') and started_at < json_extract(p.value, '$[1]')
-       and took is not null and stopped_milestone is null),
+       and started_at >= since and started_at < until and took is not null and stopped_milestone is null),
     (select count(*) from run indexed by run_stopped
      where tenant = (select tenant from tenant where name = ?1) and definition in (select value from json_each(?2))
-       and started_at >= json_extract(p.value, '$[0]') and started_at < json_extract(p.value, '$[1]')
-       and stopped_milestone is not null),
+       and started_at >= since and started_at < until and stopped_milestone is not null),
     (select avg(took) from run indexed by run_completed
      where tenant = (select tenant from tenant where name = ?1) and definition in (select value from json_each(?2))
-       and started_at >= json_extract(p.value, '$[0]') and started_at < json_extract(p.value, '$[1]')
-       and took is not null and stopped_milestone is null)
-from json_each(?3) p;
+       and started_at >= since and started_at < until and took is not null and stopped_milestone is null)
+from period order by number;
 
 -- name: newest
 -- Run numbers grow with time.

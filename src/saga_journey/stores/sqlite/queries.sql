@@ -39,6 +39,11 @@ update run set status = ?4, owner = ?5, due_at = ?6, lost = ?7, needs = ?8, upda
     empty_claims = case when ?5 is null then 0 else empty_claims end
 where tenant = ?1 and run = ?2 and epoch = ?3;
 
+-- name: pin_run
+-- In the commit of the turn that says so.
+update run set definition = (select definition from definition where tenant = ?1 and hash = ?3)
+where tenant = ?1 and run = ?2;
+
 -- name: wake_if_commands
 -- A run that is released while a command is waiting for it stays due.
 update run set due_at = ?3

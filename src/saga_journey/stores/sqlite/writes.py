@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from saga_journey.core.codec import encode_answer
+from saga_journey.core.codec import encode_answer, encode_definition
+from saga_journey.core.definition import JourneyDefinition
 from saga_journey.ports import Conflict, Fenced, NewRun, OutboxRow, RunKey, Started, TurnWrite
 from saga_journey.stores.sqlite.transactions import Mismatch
 
@@ -112,7 +113,7 @@ class SqliteGroup:
                 rows.append((*t.key, t.seq, t.epoch, t.at, t.events))
             if t.row is not None:
                 changed.append(t)
-            if t.answers or t.outbox or t.starts or t.messages:
+            if t.answers or t.outbox or t.starts or t.messages or t.moved is not None:
                 sides.append(t)
         insert = self._sql["insert_turn" if fenced else "insert_own_turn"]
         if rows and db.executemany(insert, rows).rowcount != len(rows):
@@ -134,12 +135,19 @@ class SqliteGroup:
         for t in turns:
             if t.starts:
                 self._start_children(db, t.starts)
+            if t.moved is not None:
+                self._pin(db, t.key, t.moved, t.at)
         said = [(t.key.tenant, *message, t.at) for t in turns for message in t.messages]
         if said:
             db.executemany(self._sql["store_message"], said)
             db.executemany(self._sql["make_recipient_due"], [(tenant, to, at) for tenant, to, *_, at in said])
         if released and db.execute(self._sql["any_open_command"]).fetchone()[0]:
             db.executemany(self._sql["wake_if_commands"], released)
+
+    def _pin(self, db: sqlite3.Connection, key: RunKey, to: JourneyDefinition, at: float) -> None:
+        body = encode_definition(to)
+        db.execute(self._sql["insert_definition"], (key.tenant, to.hash, to.name, to.version, body, at))
+        db.execute(self._sql["pin_run"], (*key, to.hash))
 
     def _commit_alone(self, db: sqlite3.Connection, t: TurnWrite) -> None:
         """Raises Fenced when the claim is gone, Conflict when its seq is taken; the very same turn there is fine."""

@@ -6,7 +6,7 @@ from collections import Counter
 
 from saga_journey.core import events as ev
 from saga_journey.core.definition import Retry
-from saga_journey.core.events import DO, Op
+from saga_journey.core.events import DO, UNDO, Op
 from saga_journey.core.state import COMPLETED, UndoStatus
 from saga_journey.core.timers import bound_of
 from saga_journey.testing.evidence import SagaEvidence
@@ -54,17 +54,17 @@ def _resolved(s: SagaEvidence, fact: Fact, end: Fact) -> bool:
 
 def budgets_are_kept(s: SagaEvidence) -> Broken:
     """I16: answered and lost attempts stay within `Retry`, in the journal and at the participant."""
+    budgets = [(s.budget(spec.id, DO), s.budget(spec.id, UNDO)) for spec in s.definition.milestones]
     for turn in s.turns:
-        for spec, m in zip(s.definition.milestones, turn.after.milestones, strict=True):
-            for op, calls, retry in (("do", m.do, spec.retry), ("undo", m.undo, spec.undo_retry)):
+        for spec, m, (do, undo) in zip(s.definition.milestones, turn.after.milestones, budgets, strict=True):
+            for op, calls, retry in (("do", m.do, do), ("undo", m.undo, undo)):
                 if calls is not None and calls.answered > retry.attempts:
                     yield "I16", f"{op} {spec.id}: {calls.answered} attempts were answered, {retry.attempts} allowed"
                 if calls is not None and calls.lost > max(retry.lost, 1):
                     yield "I16", f"{op} {spec.id}: {calls.lost} attempts were lost, {retry.lost} allowed"
     received: Counter[tuple[str, Op]] = Counter((e.milestone, e.op) for e in s.calls)
     for (milestone, op), count in received.items():
-        spec = s.spec(milestone)
-        most = _requests_at_most(s, milestone, op, spec.retry if op == DO else spec.undo_retry)
+        most = _requests_at_most(s, milestone, op, s.budget(milestone, op))
         if count > most:
             yield "I16", f"{op} {milestone} was asked for {count} times, at most {most} are allowed"
 
@@ -107,7 +107,7 @@ def clocks_strike_in_time(s: SagaEvidence) -> Broken:
     """I17: a deadline, a wait or a `within` never strikes early."""
     for fact in s.facts_of(ev.CompensationDecided, ev.StopRequested, ev.DeadlineMissed):
         because = getattr(fact.event, "because", None)
-        deadline = s.definition.deadline
+        deadline = fact.before.definition.deadline
         if deadline is not None and (because is None or because.kind == "deadline"):
             due = fact.before.started_at + deadline + fact.before.shift
             if fact.at < due:

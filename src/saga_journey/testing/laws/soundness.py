@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 
 from saga_journey.core import events as ev
+from saga_journey.core.codec import decode_definition
+from saga_journey.core.difference import difference
 from saga_journey.testing.evidence import SagaEvidence
 from saga_journey.testing.laws import Broken
 from saga_journey.testing.laws.transitions import problem_with
@@ -26,9 +28,10 @@ def whole(s: SagaEvidence) -> Broken:
 
 
 def never_changed(s: SagaEvidence) -> Broken:
-    """I2, I19: what is written stays as it is, and the saga stays with its definition."""
+    """I2: what is written stays as it is."""
     for seq, what in s.changes:
-        yield ("I19", f"the run was {what}") if seq == 0 else ("I2", f"its journal row {seq} was {what}")
+        if seq > 0:
+            yield "I2", f"its journal row {seq} was {what}"
 
 
 def folds_to_what_is_stored(s: SagaEvidence) -> Broken:
@@ -98,9 +101,24 @@ def epochs_rise(s: SagaEvidence) -> Broken:
 
 
 def pinned(s: SagaEvidence) -> Broken:
-    """I19: the stored definition is the one that its hash names."""
+    """I19: a saga stays with its definition, unless its journal says that it was moved, over policies only.
+
+    The stored definition is the one that its hash names.
+    """
     if s.definition.hash != s.definition_hash:
         yield "I19", f"its definition is stored as {s.definition_hash} and reads as {s.definition.hash}"
+    moves = list(s.facts_of(ev.DefinitionMoved))
+    for fact in moves:
+        assert isinstance(fact.event, ev.DefinitionMoved)
+        after = decode_definition(fact.event.definition)
+        if fact.before.definition.hash != fact.event.before:
+            yield "I19", f"event {fact.seq} moves it from {fact.event.before}, and it was {fact.before.definition.hash}"
+        if not difference(fact.before.definition, after).only_policies:
+            yield "I19", f"event {fact.seq} moves it to a definition that differs in more than policies"
+    for _, what in [change for change in s.changes if change.seq == 0][len(moves) :]:
+        yield "I19", f"the run was {what}"
+    if s.readable and s.state.definition.hash != s.definition_hash:
+        yield "I19", f"its journal pins it to {s.state.definition.hash}, its index row to {s.definition_hash}"
 
 
 LAWS = (
