@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -17,6 +18,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
 from saga_journey import bootstrap
 from saga_journey.authoring import Journey
+from saga_journey.config import Settings
 from saga_journey.errors import Closed
 from saga_journey.journeys import Journeys as AsyncJourneys
 from saga_journey.orchestrators.analytics import JourneyAnalytics as AsyncJourneyAnalytics
@@ -54,6 +56,10 @@ class _Loop:
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
+        if left := asyncio.all_tasks(self.loop):  # somebody had no patience
+            for task in left:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self.loop.close()
 
 
@@ -248,19 +254,51 @@ def _takes_what(
     return takes
 
 
+class _Terminated(BaseException):
+    """SIGTERM, in the middle of the block."""
+
+
+def _wanted(settings: Settings | None = None, *, handle_sigterm: bool = True, **_: object) -> bool:
+    return handle_sigterm if settings is None else settings.handle_sigterm
+
+
+@contextlib.contextmanager
+def _sigterm(wanted: bool) -> Iterator[None]:
+    main = threading.current_thread() is threading.main_thread()
+    if not (wanted and main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL):
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 @_takes_what(bootstrap.open_journeys)
 def open_journeys(store: str, **options: Any) -> Iterator[Journeys]:
     """As `saga_journey.open_journeys`, with the same options."""
     loop = _Loop()
+    terminated = False
     try:
         opened = bootstrap.open_journeys(store, **options)
         journeys = loop.run(_enter(opened))
         try:
-            yield Journeys(journeys, loop)
+            with _sigterm(_wanted(**options)):
+                yield Journeys(journeys, loop)
+        except _Terminated:
+            terminated = True
         finally:
             loop.run(_leave(opened))
     finally:
         loop.close()
+    if terminated:
+        signal.raise_signal(signal.SIGTERM)
 
 
 async def _enter(opened: AbstractAsyncContextManager[AsyncJourneys]) -> AsyncJourneys:

@@ -57,12 +57,31 @@ async def open_journeys(
         journeys = await _wire(
             opened, names, sagas, chosen, clock, observers, publishing=publisher is not None, working=working
         )
-        with _sigterm(chosen, terminated):
-            yield journeys
+        with _sigterm(chosen, terminated) as closing:
+            try:
+                yield journeys
+            finally:
+                closing.append(True)
+                await _closed(journeys)
     finally:
-        await (journeys.close() if journeys is not None else opened.close())
+        if journeys is None:
+            await opened.close()
         if terminated:
             signal.raise_signal(signal.SIGTERM)  # now it takes its usual course
+
+
+async def _closed(journeys: Journeys) -> None:
+    """Closing is not cut short by somebody who says stop: that is what it does."""
+    closing = asyncio.create_task(journeys.close())
+    told: asyncio.CancelledError | None = None
+    while not closing.done():
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError as cancelled:
+            told = cancelled
+    if told is not None:
+        raise told
+    closing.result()
 
 
 def _curated(curator: Curator, sagas: Sequence[Journey[Any]]) -> Curator:
@@ -73,7 +92,7 @@ def _curated(curator: Curator, sagas: Sequence[Journey[Any]]) -> Curator:
         except DefinitionError as error:
             problems += [f"{saga.name}: {p}" for p in error.problems]
     if problems:
-        raise DefinitionError("all of them", problems)
+        raise DefinitionError("", problems, has="the journeys opened here have")
     return curator
 
 
@@ -118,7 +137,7 @@ async def _wire(
 
 
 @contextlib.contextmanager
-def _sigterm(settings: Settings, terminated: list[int]) -> Iterator[None]:
+def _sigterm(settings: Settings, terminated: list[int]) -> Iterator[list[bool]]:
     """SIGTERM as Ctrl-C: the block is cancelled and closes gracefully; `terminated` then says that it was.
 
     Only in the main thread, and only when nothing else in the program handles it.
@@ -126,18 +145,21 @@ def _sigterm(settings: Settings, terminated: list[int]) -> Iterator[None]:
     unclaimed = threading.current_thread() is threading.main_thread() and (
         signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     )
+    closing: list[bool] = []
     if not (settings.handle_sigterm and unclaimed) or os.name != "posix":
-        yield
+        yield closing
         return
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
 
     def stop() -> None:
         terminated.append(signal.SIGTERM)
-        task.cancel()
+        loop.remove_signal_handler(signal.SIGTERM)  # a second one takes its usual course at once
+        if not closing:
+            task.cancel()
 
     loop.add_signal_handler(signal.SIGTERM, stop)
     try:
-        yield
+        yield closing
     finally:
         loop.remove_signal_handler(signal.SIGTERM)

@@ -41,13 +41,17 @@ class SagaJourneyError(Exception):
 
 
 class DefinitionError(SagaJourneyError):
-    """A definition cannot work. `problems` holds every reason, each a sentence that names the milestone."""
+    """A definition cannot work. `problems` holds every reason, each a sentence that names the milestone.
 
-    def __init__(self, name: str, problems: Sequence[str]) -> None:
+    When several journeys, opened together, have problems, each problem names its journey too.
+    """
+
+    def __init__(self, name: str, problems: Sequence[str], has: str = "") -> None:
         self.name = name
         self.problems: tuple[str, ...] = tuple(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__("\n".join([f"journey {name!r} has {count}:", *(f"  - {p}" for p in self.problems)]))
+        has = has or f"journey {name!r} has"
+        super().__init__("\n".join([f"{has} {count}:", *(f"  - {p}" for p in self.problems)]))
 
 
 class DefinitionChanged(DefinitionError):

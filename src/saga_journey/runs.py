@@ -52,6 +52,15 @@ def _recordable(what: str, text: str) -> str:
     return text
 
 
+def _user_of(who: UserContext | None) -> str | None:
+    user = (who or {}).get("user_id")
+    return None if user is None else checked_text("user_id", user, 200)
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 class Runs:
     """All runs of a store, as one user sees them. Used from the event loop that opened it."""
 
@@ -85,7 +94,7 @@ class Runs:
         text = self.curator.input_shape(definition).dump(input, f"the input of {definition.name!r}")
         known = self._stored.get((tenant, definition.hash))
         number, stored = known or await self._store(tenant, definition, children)
-        turn = begin(definition, self.new_id("saga"), text, (who or {}).get("user_id"), self._clock.now())
+        turn = begin(definition, self.new_id("saga"), text, _user_of(who), self._clock.now())
         start_key = None if key is None else _start_key(key, text)
         started = await self.engine.start(tenant, turn, stored, number, start_key)
         if started.existing is not None and not started.same:
@@ -113,11 +122,13 @@ class Runs:
 
     async def search(self, search: Search, who: UserContext | None = None) -> list[RunRecord]:
         """Runs of your tenant, newest first."""
+        if not all(map(_is_text, (search.prefix or "", search.journey or "", search.before or ""))):
+            return []  # nothing can have such a name
         return await self.store.search(tenant_of(who), search)
 
     async def record(self, saga_id: str, who: UserContext | None) -> RunRecord:
         """Raises UnknownSaga, also for the id of a session: that has no milestones to show, advance or cancel."""
-        found = await self.store.find(tenant_of(who), saga_id)
+        found = await self.store.find(tenant_of(who), saga_id) if _is_text(saga_id) else None
         if found is None or found.is_session:
             raise UnknownSaga(saga_id)
         return found
@@ -363,7 +374,8 @@ class Run:
     async def _send(self, command: cmd.External, command_id: str | None) -> cmd.Answer:
         """Raises Rejected, with what to do instead, when the answer is no."""
         record = await self._record()
-        answer = await self._runs.engine.send(record.key, command_id or self._runs.new_id("cmd"), command)
+        id = self._runs.new_id("cmd") if command_id is None else checked_text("command_id", command_id, 200)
+        answer = await self._runs.engine.send(record.key, id, command)
         if not answer.accepted:
             raise Rejected(answer.code, f"{self.saga_id}: {answer.detail}")
         return answer

@@ -25,6 +25,7 @@ from saga_journey import (
 )
 from saga_journey.core import events as ev
 from saga_journey.core.commands import Answer
+from saga_journey.core.definition import JourneyDefinition, Milestone
 from saga_journey.core.progress import CompensationPlan, HistoryEntry, PlannedUndo
 from saga_journey.core.state import Attention
 from saga_journey.errors import (
@@ -565,6 +566,7 @@ VERBS: dict[str, Callable[[Run], Awaitable[Any]]] = {
     "mark_undone": lambda run: run.mark_undone(reason="none"),
     "it_happened": lambda run: run.it_happened(reason="none"),
     "it_did_not_happen": lambda run: run.it_did_not_happen(reason="none"),
+    "move": lambda run: run.move(JourneyDefinition("checkout", 2, (Milestone("approval", None, kind="external"),))),
     "resolve": lambda run: run.resolve("none"),
 }
 

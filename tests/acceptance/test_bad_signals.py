@@ -125,11 +125,8 @@ async def test_told_to_stop_while(cluster: Cluster, phase: Phase, how: signal.Si
             call.answer(done())
         assert await worker.ended() == STATUS[how]
     assert (worker.logged, worker.errors) == ([], "")
-    assert await finished(cluster, phase) == {"outcomes": {phase.outcome} if held else outcomes(phase), "lost": 0}
-
-
-def outcomes(phase: Phase) -> set[type[Outcome]]:
-    return set() if phase.begin is nothing else {phase.outcome}
+    ends = set() if phase.begin is nothing else {phase.outcome}
+    assert await finished(cluster, phase) == {"outcomes": ends, "lost": 0}
 
 
 async def finished(cluster: Cluster, phase: Phase) -> dict[str, Any]:

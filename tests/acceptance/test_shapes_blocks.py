@@ -77,7 +77,8 @@ async def test_plain_functions_run_at_the_same_time_in_threads_of_their_own(stag
         book.append("undo other")
 
     block = parallel(milestone(one, undo=undo_one), milestone(other, undo=undo_other))
-    saga = Saga("meeting", version=1, milestones=[block, milestone(say_no, undo=None)])
+    steps: list[Any] = [block, milestone(say_no, undo=None)]
+    saga: Saga[object] = Saga("meeting", version=1, milestones=steps)
     async with stage.moving(saga) as journeys:
         run = await journeys.start(saga, {})
         assert isinstance(await ended(run), Compensated)
@@ -312,9 +313,7 @@ async def test_calls_that_do_not_end_within_the_grace_are_lost_both(stage: Stage
         await stage.participant.called("flight")
         await stage.participant.called("car")
         closing = asyncio.create_task(journeys.close())
-        while not closing.done():
-            stage.clock.advance(1)
-            await asyncio.sleep(0)
+        await stage.clock.pass_time(6)
         await closing
     async with stage.moving(saga) as journeys:
         assert isinstance(await ended(journeys.run(run.saga_id)), Completed)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -391,6 +393,19 @@ async def test_what_happens_at_the_milestones_of_many_runs(shop: Shop, order: Jo
         }
         assert (reserve["reached"], reserve["refused"]) == (10, 0.1)
         assert (ship["reached"], ship["completed"], ship["open"]) == (7, 5 / 7, 1 / 7)
+
+
+@pytest.mark.anyio
+async def test_a_journal_that_cannot_be_read_is_left_out(shop: Shop, order: Journey[Any], tmp_path: Path) -> None:
+    db = tmp_path / "journeys.db"
+    async with shop.open(f"sqlite:///{db}", order) as here:
+        for _ in range(3):
+            await here.run(order)
+    with closing(sqlite3.connect(db)) as other, other:
+        other.execute("update journal set events = '[[\"from_tomorrow\",{}]]' where run = 2 and seq = 2")
+    async with shop.open(f"sqlite:///{db}", order) as here:
+        seen = await here.tracker.get_milestone_analytics("order")
+        assert (seen["runs"], seen["unreadable"], seen["milestones"][0]["completed"]) == (2, 1, 1)
 
 
 @pytest.mark.anyio

@@ -33,6 +33,9 @@ class Journey(Generic[I]):
     ) -> None:
         """Raises DefinitionError with every problem of the definition at once."""
         self.name = name
+        given: Sequence[object] = milestones
+        if strange := [m for m in given if not isinstance(m, MilestoneOf | BlockOf)]:
+            raise DefinitionError(name, [_no_milestone(m) for m in strange])
         written = [m for step in milestones for branch in _branches(step) for m in branch]
         found = [problem for m in written for problem in m.problems]
         handlers = _handlers(written, found)
@@ -100,6 +103,11 @@ class Structured(Journey[I]):
     """A journey in a fixed order that waits for a person when a milestone fails; nothing is undone by itself."""
 
     kind: JourneyKind = "structured"
+
+
+def _no_milestone(thing: object) -> str:
+    shown = getattr(thing, "__name__", repr(thing))
+    return f"{shown} is no milestone: milestone({shown}, undo=…)"
 
 
 def _branches(step: MilestoneOf[Any, Any] | BlockOf[Any]) -> Sequence[Sequence[MilestoneOf[Any, Any]]]:

@@ -6,6 +6,8 @@
     demo, doctor, schema                                   desk      the open journeys, and the saga that is meant
     as_json          the documented JSON                   screen    stdout, stderr, colour, and nothing harmful
     group, problems  exceptions → a sentence and a code    database  the file, looked at before it is opened
+    journeys         the commands about definitions        shelf     the definitions of the database, and which is meant
+    journey_files    a journey out of data or a program    definitions, deploying, moving   what the commands do
 
 Commands never move a saga themselves: they are stored, and applied by the worker that owns it.
 """

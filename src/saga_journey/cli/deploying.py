@@ -7,7 +7,7 @@ new ones do not. What counts as deployed together is everything that is given, w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import wrap
 
@@ -68,15 +68,16 @@ class Version:
 async def check(desk: Desk, files: Sequence[Read], keeps: Collection[str]) -> int:
     """Prints what it means for each journey; 4 when a run would lose something."""
     deployed = {d.hash: d for read in files for d in (read.definition, *read.children)}
-    found = {read.definition.hash: read.reference for read in files}
+    references = {read.definition.hash: read.reference for read in files}
     handlers = {name for d in deployed.values() for name in d.handlers()} | set(keeps)
     _must_be_one_of_each(list(deployed.values()))
     worst = 0
     missing: set[str] = set()
-    for new in deployed.values():
-        versions = await _versions(desk, new, handlers)
-        _print(desk, new, versions, found.get(new.hash))
-        missing.update(name for version in versions for name in version.between.old.handlers() if name not in handlers)
+    for name in dict.fromkeys(d.name for d in deployed.values()):
+        news = sorted((d for d in deployed.values() if d.name == name), key=lambda d: -d.version)
+        versions = await _versions(desk, news, handlers)
+        _print(desk, news[0], versions, references)
+        missing.update(h for version in versions for h in version.between.old.handlers() if h not in handlers)
         worst = CONFLICT if any(version.loses for version in versions) else worst
     if missing:
         kept = " ".join(f"--keeps {name}" for name in sorted(missing))
@@ -93,12 +94,18 @@ def _must_be_one_of_each(deployed: Sequence[JourneyDefinition]) -> None:
             raise Problem(CONFLICT, "same_version", what)
 
 
-async def _versions(desk: Desk, new: JourneyDefinition, handlers: Collection[str]) -> list[Version]:
-    """Every definition of that journey that has runs in flight, the newest version first."""
+async def _versions(desk: Desk, news: Sequence[JourneyDefinition], handlers: Collection[str]) -> list[Version]:
+    """Every definition of that journey that has runs in flight, the newest version first.
+
+    Each is held against the one that is deployed under its version, and where none is against the newest.
+    """
     found: dict[str, Version] = {}
-    async for run in in_flight(desk, new.name, None):
+    by_version = {new.version: new for new in news}
+    async for run in in_flight(desk, news[0].name, None):
         old = await desk.journeys.store.definition(run.definition)
-        version = found.get(old.hash) or found.setdefault(old.hash, Version(difference(old, new)))
+        if old.hash not in found:
+            found[old.hash] = Version(difference(old, by_version.get(old.version, news[0])))
+        version = found[old.hash]
         meant = await _consequences(desk, run, version.between, handlers)
         if meant is not None:
             version.add(run.saga_id, meant)
@@ -122,7 +129,7 @@ async def _consequences(
 # --- saying it --------------------------------------------------------------------------------------------------------
 
 
-def _print(desk: Desk, new: JourneyDefinition, versions: Sequence[Version], reference: str | None) -> None:
+def _print(desk: Desk, new: JourneyDefinition, versions: Sequence[Version], references: Mapping[str, str]) -> None:
     if desk.given.json:
         desk.screen.json(as_json.deploy(new, lint(new), versions))
         return
@@ -131,10 +138,11 @@ def _print(desk: Desk, new: JourneyDefinition, versions: Sequence[Version], refe
     desk.screen.out([icon, (f" {new.name} version {new.version}: {runs(count)} in flight", "strong")])
     for version in versions:
         desk.screen.out(*_version(version, min(desk.screen.width, WIDEST)))
-    movable = [v.between.old for v in versions if v.between.only_policies and not v.between.same]
-    for old in movable if reference is not None else ():
-        words = ("journey", "move", str(reference), "--from", old.hash[:12], "--reason", REASON)
-        desk.screen.hint(f"to move those of version {old.version}: {desk.given.again(*words)}")
+    for between in (version.between for version in versions):
+        reference = references.get(between.new.hash)
+        if between.only_policies and not between.same and reference is not None:
+            words = ("journey", "move", reference, "--from", between.old.hash[:12], "--reason", REASON)
+            desk.screen.hint(f"to move those of version {between.old.version}: {desk.given.again(*words)}")
 
 
 def _version(version: Version, width: int) -> Iterator[Line]:

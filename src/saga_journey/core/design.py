@@ -43,6 +43,9 @@ def design(
     of its own, nor the pivot at or before it, is a problem. `known_handlers` are the names that can be called, and
     `problem_with_condition` says why a condition cannot be read; None leaves either question open.
     """
+    for what, given in (("requirements", requirements), ("compensation_handlers", compensation_handlers)):
+        if not isinstance(given, Mapping):
+            raise DefinitionError(journey_type, [f"{what} is a {type(given).__name__}: it is an object"])
     try:
         request = JourneyRequest.model_validate(_with_undos(requirements, compensation_handlers))
     except ValidationError as error:

@@ -28,7 +28,11 @@ def on_advance(state: RunState, c: cmd.Advance, now: float, calling: Collection[
     index = _waiting(state, c.milestone)
     calls = state.calls(index)
     if c.expected_attempt is not None and c.expected_attempt != calls.number:
-        raise Rejected("stale", f"attempt {calls.number} is the current one, not {c.expected_attempt}: look again")
+        raise Rejected(
+            "stale",
+            f"attempt {calls.number} of {_name(state, index)!r} is the current one, not "
+            f"{c.expected_attempt}: look again",
+        )
     others = [i for i in calling if i != index]
     if c.next_step is not None:
         _must_lead_to(state, index, c.next_step)
@@ -45,8 +49,11 @@ def _waiting(state: RunState, milestone: str | None) -> int:
     if state.direction == UNDO or state.final is not None:
         raise Rejected("not_waiting", f"the saga is {state.status}: nothing of it waits for an answer")
     if milestone is None:
-        if len(waiting) != 1:
-            raise Rejected("not_waiting", f"{len(waiting)} milestones wait for an answer: name the one you mean")
+        if not waiting:
+            raise Rejected("not_waiting", "nothing of it waits for an answer now: `status` shows where it stands")
+        if len(waiting) > 1:
+            names = ", ".join(_name(state, i) for i in waiting)
+            raise Rejected("not_waiting", f"{names} wait for an answer: name the one you mean")
         return waiting[0]
     index = _index(state, milestone)
     if index in waiting:
@@ -179,6 +186,9 @@ def _backing_off(state: RunState, milestone: str | None, now: float, calling: Co
     backoff = [i for i in state.open if _in_backoff(state, i, now, calling)]
     wanted = backoff if milestone is None else [i for i in backoff if _name(state, i) == milestone]
     if len(wanted) != 1:
+        waits = [i for i in state.open if _accepts_answer(state, i) and milestone in (None, _name(state, i))]
+        if waits and not wanted:
+            raise Rejected("not_in_attention", f"{_name(state, waits[0])!r} waits for an answer: `advance` it")
         raise Rejected("not_in_attention", f"{milestone or 'nothing'} waits neither for a person nor in a backoff")
     return wanted[0]
 
@@ -318,7 +328,8 @@ def _side_by_side(state: RunState) -> bool:
 
 def _must_be_open(state: RunState) -> None:
     if state.final is not None:
-        raise Rejected("final", f"the saga is {state.final}")
+        undo = ": `compensate` undoes it" if state.final is SagaStatus.COMPLETED and not state.past_pivot else ""
+        raise Rejected("final", f"the saga is {state.final}{undo}")
 
 
 def _must_move(state: RunState) -> None:

@@ -138,21 +138,21 @@ class _Repeat:
     """A row that stands for several milestones. Raises DefinitionError when it cannot."""
 
     def __init__(self, row: dict[str, Any], name: str) -> None:
-        self._times, self._pattern = row["repeat"], row.get("milestone")
-        pattern, params = self._pattern, self._pattern.get("params") if isinstance(self._pattern, dict) else None
-        if type(self._times) is not int or not 1 <= self._times <= MAX_MILESTONES:
-            what = f"repeat is {self._times!r}: it is a whole number from 1 to {MAX_MILESTONES}"
-            raise DefinitionError(name, [what])
-        if row.keys() != {"repeat", "milestone"} or not isinstance(pattern, dict) or type(pattern.get("id")) is not str:
+        times, pattern = row["repeat"], row.get("milestone")
+        if type(times) is not int or not 1 <= times <= MAX_MILESTONES:
+            raise DefinitionError(name, [f"repeat is {times!r}: it is a whole number from 1 to {MAX_MILESTONES}"])
+        if len(row) > 2 or not isinstance(pattern, dict) or not isinstance(pattern.get("id"), str):
             raise DefinitionError(name, ["a row with `repeat` has a `milestone` with an `id`, and nothing else"])
-        if params is not None and not isinstance(params, dict):
+        if not isinstance(pattern.get("params", {}), dict):
             raise DefinitionError(name, [f"milestone {pattern['id']!r} is repeated: its params are an object"])
-        self.size = self._times * len(encode(pattern))
+        self._times: int = times
+        self._pattern: dict[str, Any] = pattern
+        self.size = times * len(encode(pattern))
 
     def milestones(self) -> Iterator[dict[str, Any]]:
         for number in range(1, self._times + 1):
             said = copy.deepcopy(self._pattern)
-            name, params = said.pop("id"), said.pop("params", None) or {}
+            name, params = said.pop("id"), said.pop("params", {})
             action = {} if "kind" in said else {"action": name}
             yield {
                 "id": f"{name}_{number}",

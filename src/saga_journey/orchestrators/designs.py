@@ -61,6 +61,9 @@ class Designs:
         who: UserContext | None,
         kind: JourneyKind,
     ) -> JourneyDefinition:
+        if not isinstance(requirements, Mapping):
+            problem = f"requirements is a {type(requirements).__name__}: it is an object with milestones"
+            raise DefinitionError(journey_type, [problem])
         request = requirements if "milestones" in requirements else _from_template(journey_type, requirements)
         request = {"kind": kind, **request}
         if kind == "structured":

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from saga_journey.core.definition import JourneyDefinition
-from saga_journey.core.tally import MilestoneTally, follow, tally
+from saga_journey.core.tally import Followed, MilestoneTally, follow, tally
 from saga_journey.errors import InvalidInput
 from saga_journey.orchestrators.cohorts import Question
 from saga_journey.ports import SampledRun
@@ -18,9 +18,10 @@ MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The `runs` newest runs, milestone by milestone."""
+    """The `runs` newest runs, milestone by milestone. `unreadable` more have journals that cannot be folded here."""
 
     runs: int
+    unreadable: int
     milestones: dict[str, MilestoneTally]
 
 
@@ -30,10 +31,16 @@ async def take_sample(runs: Runs, question: Question, most: int = MOST) -> Sampl
         raise InvalidInput(f"sample is {most!r}: it is a whole number from 1 to {MOST}")
     found = await question.newest(most)
     definitions = {number: await runs.store.definition(number) for number in {run.definition for run in found}}
-    return Sample(len(found), await asyncio.to_thread(_fold, found, definitions))  # the loop has runs to move
+    return await asyncio.to_thread(_fold, found, definitions)  # the loop has runs to move
 
 
-def _fold(found: list[SampledRun], definitions: dict[int, JourneyDefinition]) -> dict[str, MilestoneTally]:
-    return tally(
-        follow(definitions[run.definition], run.saga_id, ((row.at, row.events) for row in run.rows)) for run in found
-    )
+def _fold(found: list[SampledRun], definitions: dict[int, JourneyDefinition]) -> Sample:
+    followed = [one for run in found if (one := _followed(run, definitions[run.definition])) is not None]
+    return Sample(len(followed), len(found) - len(followed), tally(followed))
+
+
+def _followed(run: SampledRun, definition: JourneyDefinition) -> Followed | None:
+    try:
+        return follow(definition, run.saga_id, ((row.at, row.events) for row in run.rows))
+    except Exception:  # noqa: BLE001 - whatever the fold stumbles over, the others can still be counted
+        return None

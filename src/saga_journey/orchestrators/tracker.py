@@ -102,6 +102,7 @@ class MilestoneTracker:
         return views.MilestoneAnalytics(
             **question.span,
             runs=taken.runs,
+            unreadable=taken.unreadable,
             most=sample,
             milestones=[views.milestone_figures(name, t) for name, t in taken.milestones.items()],
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from saga_journey.core.progress import RunView, must_come_first, verbs, view
+from saga_journey.core.progress import VERBS, RunView, must_come_first, verbs, view
 from saga_journey.core.state import COMPLETED, REFUSED, SKIPPED, UNKNOWN
 from saga_journey.core.tally import Followed, MilestoneTally, nearest_rank
 from saga_journey.orchestrators.cohorts import Span
@@ -143,10 +143,11 @@ class MilestoneFigures(TypedDict):
 class MilestoneAnalytics(Span):
     """What happened at each milestone, read out of the journals of the `runs` newest runs, at most `most` of them.
 
-    Fewer when there are fewer, or when their journals are large (32 MiB in all).
+    Fewer when there are fewer, or when their journals are large (32 MiB in all). `unreadable` ones are not counted.
     """
 
     runs: int
+    unreadable: int
     most: int
     milestones: list[MilestoneFigures]
 
@@ -175,8 +176,8 @@ def tracked(run: Followed, index: int, whole: RunView | None = None) -> TrackedM
         undo=m.undo.value,
         undo_attempts=m.undo_attempts,
         must_come_first=must_come_first(state, index) if state.final is None else [],
-        attention=list(here),
-        verbs=list(verbs(state)) if here else [],
+        attention=[*here],
+        verbs=[verb for verb in verbs(state) if any(verb in VERBS[kind] for kind in here)],
     )
 
 

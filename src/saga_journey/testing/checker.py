@@ -3,10 +3,10 @@
     for violation in check("journeys.db", ledger="ledger.db", acknowledged="client.log"):
         print(violation)        # I7 saga_019a…: it is compensated, and what request 3 did (card) still stands
 
-From the journal J, the participants' ledger L and the clients' log A it checks I1 to I20 for linear sagas on SQLite
-(SEMANTICS 45 says how they are stated). I18 covers what is written to the outbox; what a broker delivers is not seen
-here. With `install_witness` called before the first run, I2, I13 and I19 are checked on what really was written and
-claimed, in the transaction itself.
+From the journal J, the participants' ledger L and the clients' log A it checks I1 to I20 for journeys of every shape:
+lines, blocks, choices, timers, children with their parents, on SQLite (SEMANTICS 45 says how they are stated). I18
+covers what is written to the outbox; what a broker delivers is not seen here. With `install_witness` called before the
+first run, I2, I13 and I19 are checked on what really was written and claimed, in the transaction itself.
 
 A checker that finds nothing proves nothing: tests/crash/test_planted_bugs.py shows what this one finds.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from saga_journey.testing.evidence import Evidence, SagaEvidence, gather
-from saga_journey.testing.laws import attempts, direction, effects, outbox, soundness, standing
+from saga_journey.testing.laws import attempts, direction, effects, families, outbox, shapes, soundness, standing
 from saga_journey.testing.laws.clients import problems_of_clients
 
 
@@ -61,13 +61,15 @@ def violations(evidence: Evidence, *, settled: bool, publishing: bool) -> Iterat
 
 
 def _broken(saga: SagaEvidence, everything: Evidence, *, settled: bool, publishing: bool) -> Iterator[tuple[str, str]]:
-    laws = [*soundness.LAWS, *direction.LAWS, *attempts.LAWS, *standing.LAWS]
+    laws = [*soundness.LAWS, *shapes.LAWS, *direction.LAWS, *attempts.LAWS, *standing.LAWS]
     if everything.has_ledger:
         laws += effects.LAWS
     if publishing:
         laws += outbox.LAWS
     for law in laws:
         yield from law(saga)
+    for family_law in families.LAWS:
+        yield from family_law(saga, everything)
     yield from standing.has_a_way_on(saga, everything)
     if settled:
         yield from standing.came_to_rest(saga)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from saga_journey import Retry, Saga, external
+from saga_journey.authoring import child, parallel
 from tests.acceptance.sagas import AT_ONCE, ONCE, Answering, step
 
 App = Callable[[Answering], list[Saga[Any]]]
@@ -62,6 +63,32 @@ def travel_mended(who: Answering) -> list[Saga[Any]]:
     ]
 
 
+def holiday(who: Answering) -> list[Saga[Any]]:
+    """A block of two branches, one of them of two milestones, between two milestones."""
+    plan, flight, car, seat, pay = (step(who, name, retry=AT_ONCE) for name in ("plan", "flight", "car", "seat", "pay"))
+    return [Saga("holiday", version=1, milestones=[plan, parallel(flight, [car, seat]), pay])]
+
+
+def family(who: Answering) -> list[Saga[Any]]:
+    """A parent and its child."""
+    tour = children(who)[0]
+    plan, pay = (step(who, name, retry=AT_ONCE) for name in ("plan", "pay"))
+    return [Saga("family", version=1, milestones=[plan, child(tour), pay])]
+
+
+def children(who: Answering) -> list[Saga[Any]]:
+    """Only the child."""
+    return [Saga("tour", version=1, milestones=[step(who, name, retry=AT_ONCE) for name in ("bus", "boat")])]
+
+
+def parents(who: Answering) -> list[Saga[Any]]:
+    """Only the parent: its child is another application's."""
+    (parent,) = family(who)
+    parent.children.clear()
+    return [parent]
+
+
+WITH_SHAPES = (holiday, family, children, parents)
 APPS: dict[str, App] = {
-    app.__name__: app for app in (queueing, stuck, crowd, checkout, travel, travel_renamed, travel_mended)
+    app.__name__: app for app in (queueing, stuck, crowd, checkout, travel, travel_renamed, travel_mended, *WITH_SHAPES)
 }

@@ -8,11 +8,11 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from saga_journey.config import Settings
-from saga_journey.core.codec import encode_command, encode_turn
+from saga_journey.core.codec import decode_turn, encode_command, encode_turn
 from saga_journey.core.commands import Answer, Answered, External, Report, TakeOver, TimePassed, Uncallable, Unknown
 from saga_journey.core.events import Event
 from saga_journey.core.machine import Turn
-from saga_journey.core.state import RunState
+from saga_journey.core.state import RunState, SagaStatus
 from saga_journey.core.timers import call_limit, next_due, overdue
 from saga_journey.engines.embedded.calls import LiveCalls
 from saga_journey.engines.embedded.clock import pass_until
@@ -94,7 +94,11 @@ class EmbeddedEngine:
     async def open(self) -> None:
         self._stop_listening = self._store.on_change(self._others_wrote)
         if self._working:
-            await self._scheduler.open()
+            try:
+                await self._scheduler.open()
+            except BaseException:
+                await self.close()
+                raise
 
     def add_observer(self, observer: Observer) -> None:
         self._observers.append(observer)
@@ -113,11 +117,14 @@ class EmbeddedEngine:
         place = self._scheduler.take_place() if self._working else False
         self._starting += 1
         try:
-            started = await self._store.start(self._new_run(turn, definition, tenant_number, key, here=place))
+            new = self._new_run(turn, definition, tenant_number, key, here=place)
+            started = await self._store.start(new)
             if started.existing is None:
                 self._begin(OwnedRun(started.key, tenant, 1, turn.state), turn, here=place)
+                self._starts_seen(tenant, new.children)
         except asyncio.CancelledError:
             if place:
+                self._starting += 1  # closing waits for it
                 _ = self._background(self._pick_up(tenant, turn))
             raise
         finally:
@@ -127,7 +134,6 @@ class EmbeddedEngine:
 
     async def _pick_up(self, tenant: str, turn: Turn) -> None:
         """A caller that gives up waiting does not stop a saga that was started: if it was, it is moved."""
-        self._starting += 1
         try:
             assert self._scheduler.owner is not None
             await self._store.renew(self._scheduler.owner, self._settings.lease)  # written after it, so it is through
@@ -139,9 +145,9 @@ class EmbeddedEngine:
 
     def _start_ended(self) -> None:
         self._starting -= 1
-        if not self._starting and self._none_starting is not None:
-            self._none_starting.set_result(None)
-            self._none_starting = None
+        waiter = self._none_starting
+        if not self._starting and waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _new_run(self, turn: Turn, definition: int, tenant: int, key: StartKey | None, *, here: bool) -> NewRun:
         state, nothing = turn.state, RunState(turn.state.definition, turn.state.saga_id)
@@ -331,6 +337,7 @@ class EmbeddedEngine:
             if asked is not None and not asked.done():
                 asked.set_result(answer)
         if write.starts or write.messages:
+            self._starts_seen(run.tenant, write.starts)
             self._scheduler.nudge()
         if run.gone:
             self._scheduler.released(run, write)
@@ -400,6 +407,14 @@ class EmbeddedEngine:
         s = run.state
         self._observe(TurnCommitted(run.saga_id, run.tenant, s.definition.name, tuple(events), s.status, s.seq, s.at))
 
+    def _starts_seen(self, tenant: str, children: Sequence[NewRun]) -> None:
+        """A child starts in its parent's turn."""
+        for new in children if self._observers else ():
+            events = tuple(decode_turn(new.turn))
+            started = SagaStatus.IN_PROGRESS
+            self._observe(TurnCommitted(new.saga_id, tenant, new.journey, events, started, len(events), new.at))
+            self._starts_seen(tenant, new.children)
+
     def _observe(self, seen: Observation) -> None:
         for observer in self._observers:
             try:
@@ -434,7 +449,7 @@ class EmbeddedEngine:
             await self._grace(moving)
         left = [run for run in self._scheduler.owned.values() if run.task is not None]
         if left:
-            log.warning("%d calls did not end within %g s and count as lost", len(left), self._settings.grace)
+            log.warning("%d sagas are left in the middle: a call that has not ended counts as lost", len(left))
         torn = [*self._tasks, *(run.task for run in left if run.task is not None)]
         for task in torn:
             task.cancel()

@@ -75,6 +75,7 @@ class Scheduler:
         self._served: dict[int, bool] = {}
         self._nudged = asyncio.Event()
         self._timer: Timer | None = None
+        self._stop_listening: Callable[[], None] = _nothing
         self._timer_at = NEVER
         self._tasks: list[asyncio.Task[None]] = []
         self._claim_under_way: asyncio.Task[None] | None = None
@@ -257,6 +258,8 @@ class Scheduler:
             await pass_until(self._clock, self._clock.now() + self._settings.lease / 3)
             try:
                 await self._store.renew(self.owner, self._settings.lease)
+            except StoreFull:
+                pass  # the store has said so, once
             except StoreError as error:
                 log.warning("the lease could not be renewed: %s", error)
 
@@ -306,3 +309,7 @@ def _news(claimed: ClaimedRun, run: OwnedRun) -> list[Command]:
     if run.uncallable is None:
         news.append(HandlersBack())
     return news
+
+
+def _nothing() -> None:
+    """Nobody listens yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -11,7 +12,7 @@ from saga_journey.errors import StoreBroken, StoreError, StoreFull, StoreReadOnl
 MINIMUM = (3, 35, 0)  # RETURNING
 BUSY_MS = 30_000
 
-NO_ROOM = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE"})
+NO_ROOM = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"})
 """The disk, a quota or a limit has no room. The transaction is rolled back; the same one may succeed later."""
 LATER = NO_ROOM | {"SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_READONLY_DBMOVED"}
 
@@ -41,11 +42,25 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
 
 def _open(path: str, *, read_only: bool) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
-    db.execute("pragma journal_mode = wal")
+    _wait_for_wal(db)
     db.execute("pragma synchronous = full")
     if read_only:
         db.execute("pragma query_only = on")
     return db
+
+
+def _wait_for_wal(db: sqlite3.Connection) -> None:
+    """SQLite does not wait by itself when another process is writing while the file is made ready for many."""
+    until = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            db.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if error_name(error) != "SQLITE_BUSY" or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def error_name(error: sqlite3.Error) -> str:
@@ -66,5 +81,5 @@ def explain(error: sqlite3.Error, path: str) -> StoreError:
     if name == "SQLITE_NOTADB":
         return StoreError(f"{path} is not a SQLite database")
     if name in ("SQLITE_BUSY", "SQLITE_LOCKED"):
-        return StoreError(f"{path} is locked by another process for longer than {BUSY_MS // 1000} s ({error})")
+        return StoreError(f"{path} stays locked by another process: try again ({error})")
     return StoreBroken(f"{path}: {name or 'error'}: {error}")

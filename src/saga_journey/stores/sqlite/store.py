@@ -16,7 +16,7 @@ from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.session_codec import decode_definition as decode_session_definition
 from saga_journey.core.session_definition import SessionDefinition
 from saga_journey.core.state import SagaStatus
-from saga_journey.errors import Closed, StoreError
+from saga_journey.errors import Closed, SchemaTooNew, StoreError
 from saga_journey.ports import (
     CRASH_LOOP,
     FRAGILE,
@@ -87,8 +87,13 @@ class SqliteStore:
         store = await asyncio.to_thread(cls, path)
         try:
             await asyncio.to_thread(store._prepare)
-        except sqlite3.Error as error:
-            raise explain(error, path) from error
+        except Exception as error:
+            store._writer.transactions.close()
+            if isinstance(error, SchemaTooNew):
+                raise SchemaTooNew(f"{path}: {error}") from None
+            if isinstance(error, sqlite3.Error):
+                raise explain(error, path) from error
+            raise
         store._writer.start()
         return store
 

@@ -132,9 +132,8 @@ class Writer:
             self._tell_room()
         if self._pending:
             self._schedule()
-        elif self._idle is not None:
+        elif self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
-            self._idle = None
 
     def _tell_room(self) -> None:
         for waiter in self._room:

@@ -2,6 +2,8 @@
 
     transitions   what may follow what (SEMANTICS B)       I2
     soundness     the journal in itself                    I2, I12, I13, I19
+    shapes        blocks, choices, timers                  I2, I6, I13
+    families      parents and their children               I1, I5 to I8, I15, I19, I20
     direction     one way there, one way back              I10, I11, I14
     effects       the journal against the participants     I3 to I8
     attempts      how often, how far apart, by which clock  I9, I16, I17

@@ -13,6 +13,7 @@ from saga_journey.testing.evidence import SagaEvidence
 from saga_journey.testing.journal import Fact
 from saga_journey.testing.laws import Broken
 from saga_journey.testing.laws.soundness import FINAL_EVENTS
+from saga_journey.testing.laws.transitions import can_be_undone
 
 
 def doubt_is_resolved(s: SagaEvidence) -> Broken:
@@ -47,7 +48,7 @@ _RESOLVES = (
 
 def _resolved(s: SagaEvidence, fact: Fact, end: Fact) -> bool:
     spec = s.spec(_name(fact))
-    if spec.optional or spec.undo is None:
+    if spec.optional or not can_be_undone(spec):
         return True  # listed as doubtful; or said out loud that there is nothing to undo
     return any(_name(f) == spec.id and fact.seq < f.seq < end.seq for f in s.facts_of(*_RESOLVES))
 
@@ -112,11 +113,19 @@ def clocks_strike_in_time(s: SagaEvidence) -> Broken:
             due = fact.before.started_at + deadline + fact.before.shift
             if fact.at < due:
                 yield "I17", f"the deadline struck {due - fact.at:.3f} s early (event {fact.seq})"
-    for fact in s.facts_of(ev.MilestoneGaveUp):
-        assert isinstance(fact.event, ev.MilestoneGaveUp)
-        index = s.definition.index[fact.event.milestone]
-        if fact.event.error == "its time was up" and fact.at < (due := bound_of(fact.before, index)):
-            yield "I17", f"the time of {fact.event.milestone} was up {due - fact.at:.3f} s early (event {fact.seq})"
+    for fact in s.facts_of(ev.MilestoneGaveUp, ev.MilestoneCompleted, ev.ChildRecalled):
+        index = s.definition.index[_name(fact)]
+        if _time_was_up(s, fact) and fact.at < (due := bound_of(fact.before, index)):
+            yield "I17", f"the time of {_name(fact)} was up {due - fact.at:.3f} s early (event {fact.seq})"
+
+
+def _time_was_up(s: SagaEvidence, fact: Fact) -> bool:
+    """The clock did this: it gave something up, it called a child back, or it completed a timer."""
+    event = fact.event
+    if isinstance(event, ev.MilestoneCompleted):
+        return s.spec(event.milestone).kind == "timer"
+    said = event.error if isinstance(event, ev.MilestoneGaveUp) else getattr(event, "why", "")
+    return said == "its time was up"
 
 
 def undone_once(s: SagaEvidence) -> Broken:

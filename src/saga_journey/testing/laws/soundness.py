@@ -59,7 +59,8 @@ def failure_and_decision_are_one_commit(s: SagaEvidence) -> Broken:
             event = fact.event
             assert isinstance(event, ev.MilestoneRefused | ev.MilestoneGaveUp)
             after = turn.after
-            stopped = after.direction == "undo" or after.attention or after.stop is not None
+            waits = any(a.milestone in (None, event.milestone) for a in after.attention)
+            stopped = after.direction == "undo" or waits or after.stop is not None
             if not stopped and not s.spec(event.milestone).optional:
                 yield "I9", f"{event.milestone} failed at event {fact.seq}, and the decision is not in that commit"
 

@@ -1,4 +1,4 @@
-"""What may follow what: the transition tables of a linear saga, written down a second time, without the machine.
+"""What may follow what: the transition tables, written down a second time, without the machine.
 
 `problem_with(fact)` is None when the event may follow the state that it met.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from saga_journey.core import events as ev
+from saga_journey.core.definition import Milestone
 from saga_journey.core.events import DO, UNDO
 from saga_journey.core.state import (
     COMPLETED,
@@ -46,7 +47,12 @@ def in_undo_set(state: RunState, index: int) -> bool:
     """Was it started, may it have had an effect, and is there something that undoes it? (SEMANTICS 2)"""
     m, spec = state.milestones[index], state.definition.milestones[index]
     may_have_happened = m.status in (COMPLETED, UNKNOWN) or (m.status is SKIPPED and m.doubt)
-    return m.order > 0 and spec.undo is not None and may_have_happened
+    return m.order > 0 and can_be_undone(spec) and may_have_happened
+
+
+def can_be_undone(spec: Milestone) -> bool:
+    """By its undo; or by the child that it ran, unless that was the point of no return."""
+    return spec.undo is not None or (spec.kind == "child" and not spec.pivot)
 
 
 def _milestone(state: RunState, event: Any) -> MilestoneState:
@@ -56,6 +62,27 @@ def _milestone(state: RunState, event: Any) -> MilestoneState:
 def _named(state: RunState, event: Any) -> bool:
     """Attention names this milestone."""
     return any(a.milestone == event.milestone for a in state.attention)
+
+
+def _started(state: RunState, e: ev.AttemptStarted) -> str | None:
+    m = _milestone(state, e)
+    return None if m.status is PENDING else f"{e.milestone} cannot be started: it is {m.status}"
+
+
+def _arm_chosen(state: RunState, e: ev.ArmChosen) -> str | None:
+    m, spec = _milestone(state, e), state.definition.milestones[state.definition.index[e.milestone]]
+    if e.arm not in [step.milestone for step in spec.next_steps]:
+        return f"{e.milestone} does not lead to {e.arm}"
+    if m.arm is not None:
+        return f"after {e.milestone} the arm {m.arm} was taken already"
+    return f"{e.milestone} is {m.status}: no choice is made yet" if m.status in (PENDING, RUNNING, WAITING) else None
+
+
+def _recalled(state: RunState, e: ev.ChildRecalled) -> str | None:
+    m, spec = _milestone(state, e), state.definition.milestones[state.definition.index[e.milestone]]
+    if spec.kind != "child" or m.status is not WAITING:
+        return f"{e.milestone} waits for no child"
+    return f"the child of {e.milestone} was told already" if m.recalled else None
 
 
 def _completed(state: RunState, e: ev.MilestoneCompleted) -> str | None:
@@ -142,6 +169,9 @@ def _saga_completed(state: RunState, e: ev.SagaCompleted) -> str | None:
         over = m.status in (COMPLETED, SKIPPED) or (spec.optional and m.status in (REFUSED, UNKNOWN))
         if not over:
             return f"it cannot be completed: {spec.id} is {m.status}"
+        choice = len(spec.next_steps) > 1 or any(step.when is not None for step in spec.next_steps)
+        if choice and m.order > 0 and m.arm is None:
+            return f"it cannot be completed: nobody has chosen where to go on after {spec.id}"
     return "it cannot be completed: it turned back" if state.direction == UNDO else None
 
 
@@ -162,7 +192,8 @@ def _saga_resolved(state: RunState, e: ev.SagaResolved) -> str | None:
 
 
 def _retried(state: RunState, e: ev.MilestoneRetried) -> str | None:
-    if e.op != state.direction:
+    rolled_back = e.op == UNDO and _milestone(state, e).undo_status is UndoStatus.FAILED
+    if e.op != state.direction and not rolled_back:
         return f"a retry never turns a saga round: it goes {state.direction}, not {e.op}"
     return None if _named(state, e) else f"{e.milestone} does not wait for a person"
 
@@ -179,6 +210,9 @@ def _revised(state: RunState, e: ev.InputRevised) -> str | None:
 
 
 _RULES: dict[type, Callable[[RunState, Any], str | None]] = {
+    ev.AttemptStarted: _started,
+    ev.ArmChosen: _arm_chosen,
+    ev.ChildRecalled: _recalled,
     ev.MilestoneCompleted: _completed,
     ev.MilestoneWaiting: _waiting,
     ev.MilestoneRefused: _refused,
