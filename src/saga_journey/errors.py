@@ -33,7 +33,16 @@ Verdict                        raised by handlers, never by the library
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = 100
+
+
+def brief(value: object) -> str:
+    """What somebody gave, as a message shows it: at most 100 characters of a text, a few items of a list."""
+    return _brief.repr(value)
 
 
 class SagaJourneyError(Exception):
@@ -50,7 +59,7 @@ class DefinitionError(SagaJourneyError):
         self.name = name
         self.problems: tuple[str, ...] = tuple(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        has = has or f"journey {name!r} has"
+        has = has or f"journey {brief(name)} has"
         super().__init__("\n".join([f"{has} {count}:", *(f"  - {p}" for p in self.problems)]))
 
 
@@ -83,7 +92,7 @@ class KeyConflict(SagaJourneyError):
         self.key: str = key
         self.saga_id: str = saga_id
         super().__init__(
-            f"key {key!r} of journey {journey!r} belongs to {saga_id}, which was started with another input: "
+            f"key {brief(key)} of journey {journey!r} belongs to {saga_id}, which was started with another input: "
             "use another key, or start with the same input to get that saga"
         )
 
@@ -93,7 +102,7 @@ class UnknownSaga(SagaJourneyError):
 
     def __init__(self, saga_id: str) -> None:
         self.saga_id = saga_id
-        super().__init__(f"no saga {saga_id!r} here: `saga ls` lists the ones you can see")
+        super().__init__(f"no saga {brief(saga_id)} here: `saga ls` lists the ones you can see")
 
 
 class UnknownJourney(SagaJourneyError):
@@ -103,7 +112,7 @@ class UnknownJourney(SagaJourneyError):
         self, journey_id: object, hint: str = ": design it first, and keep the journey_id that it gives"
     ) -> None:
         self.journey_id = journey_id
-        super().__init__(f"no journey {journey_id!r} here{hint}")
+        super().__init__(f"no journey {brief(journey_id)} here{hint}")
 
 
 class UnknownMilestone(SagaJourneyError):
@@ -112,7 +121,7 @@ class UnknownMilestone(SagaJourneyError):
     def __init__(self, milestone: object, journey: str, known: Sequence[str], hint: str = "") -> None:
         self.milestone = milestone
         self.known: tuple[str, ...] = tuple(known)
-        super().__init__(f"no milestone {milestone!r} in {journey!r}{hint}: there is {', '.join(self.known)}")
+        super().__init__(f"no milestone {brief(milestone)} in {journey!r}{hint}: there is {', '.join(self.known)}")
 
 
 class UnknownSession(SagaJourneyError):
@@ -120,7 +129,9 @@ class UnknownSession(SagaJourneyError):
 
     def __init__(self, session_id: object) -> None:
         self.session_id = session_id
-        super().__init__(f"no session {session_id!r} here: keep the session_id that starting it gave, and its tenant")
+        super().__init__(
+            f"no session {brief(session_id)} here: keep the session_id that starting it gave, and its tenant"
+        )
 
 
 class UnknownArea(SagaJourneyError):
@@ -129,7 +140,7 @@ class UnknownArea(SagaJourneyError):
     def __init__(self, area: object, known: Sequence[str], word: str = "area", hint: str = "") -> None:
         self.area = area
         self.known: tuple[str, ...] = tuple(known)
-        super().__init__(f"no {word} {area!r} here{hint}: there is {', '.join(self.known)}")
+        super().__init__(f"no {word} {brief(area)} here{hint}: there is {', '.join(self.known)}")
 
 
 class UnknownJourneyType(SagaJourneyError):
@@ -139,7 +150,7 @@ class UnknownJourneyType(SagaJourneyError):
         self.journey_type = journey_type
         there_is = f"there is {', '.join(known)}" if known else "there is none"
         super().__init__(
-            f"no template is called {journey_type!r}{meant}: {there_is}; or give the milestones of the journey yourself"
+            f"no template is called {brief(journey_type)}{meant}: {there_is}; or give the milestones of the journey yourself"
         )
 
 

@@ -17,7 +17,7 @@ from saga_journey.core.evolve import evolve
 from saga_journey.core.machine import begin
 from saga_journey.core.progress import CompensationPlan, HistoryEntry, RunView, history, preview, view
 from saga_journey.core.state import FINAL, RunState, SagaStatus
-from saga_journey.errors import InvalidInput, KeyConflict, Rejected, StillRunning, UnknownSaga
+from saga_journey.errors import InvalidInput, KeyConflict, Rejected, StillRunning, UnknownSaga, brief
 from saga_journey.handlers.curator import Curator
 from saga_journey.ports import Clock, Engine, InFlight, RunKey, RunRecord, Search, StartKey, Store
 
@@ -42,7 +42,7 @@ def tenant_of(who: UserContext | None) -> str:
 def checked_text(what: str, text: object, longest: int) -> str:
     """The text, if that is what it is. Raises InvalidInput, or NotJson for characters that no store can keep."""
     if not isinstance(text, str) or not 0 < len(text) <= longest:
-        raise InvalidInput(f"{what} is {text!r}: it is a text of 1 to {longest} characters")
+        raise InvalidInput(f"{what} is {brief(text)}: it is a text of 1 to {longest} characters")
     return _recordable(what, text)
 
 
@@ -57,8 +57,8 @@ def _user_of(who: UserContext | None) -> str | None:
     return None if user is None else checked_text("user_id", user, 200)
 
 
-def _is_text(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def _is_text(text: object) -> bool:
+    return isinstance(text, str) and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 class Runs:

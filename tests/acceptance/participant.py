@@ -18,7 +18,7 @@ from saga_journey.core.events import Op
 from saga_journey.testing.journal import open_intents
 from saga_journey.testing.ledger import BARRIER, NOTHING_TO_UNDO, REPLAY, Ledger, Request
 
-PATIENCE = 4.0
+PATIENCE = 20.0
 """A test that waits longer than this (seconds) has failed."""
 
 Kind = Literal["done", "refuse", "fail", "later", "away", "exit", "hold"]

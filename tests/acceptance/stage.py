@@ -49,6 +49,12 @@ class Stage:
         steps = [self.step(m) if isinstance(m, str) else m for m in milestones]
         return kind(name, version=1, milestones=steps, **options)
 
+    def child(self, *milestones: MilestoneOf[Any, Any] | BlockOf[Any] | str, name: str) -> Saga[Any]:
+        """A saga that can be a milestone of another one."""
+        saga = self.saga(*milestones, name=name)
+        assert isinstance(saga, Saga)
+        return saga
+
     @asynccontextmanager
     async def moving(
         self, *sagas: Journey[Any], clock: ManualClock | None = None, **options: Any

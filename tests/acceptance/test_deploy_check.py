@@ -166,7 +166,7 @@ async def test_in_words(stage: Stage, cli: Cli, fleet: Fleet) -> None:
     checked = await deployed(cli, stage)
     assert checked.code == 4
     assert "2 runs would lose the undo of wrap: nothing has undo_wrap" in checked.out
-    assert f"        {fleet.ids['1 wrapped']} {fleet.ids['1 wrapped too']}" in checked.out
+    assert f"      {fleet.ids['1 wrapped']}, {fleet.ids['1 wrapped too']}\n" in checked.out
     assert fleet.ids["another journey"] not in checked.said
     assert fleet.ids["1 over"] not in checked.said
 

@@ -1,12 +1,13 @@
-"""Scenario 9: block and child. One branch refuses while others are called, back off, wait, and wait for a stuck child."""
+"""Scenario 9: block and child. One branch refuses while others are called, back off, or wait for a stuck child."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from saga_journey import Failed, Journeys, Resolved, Retry, Run
+from saga_journey import Failed, Journeys, Resolved, Retry, Run, Saga
 from saga_journey.authoring import Journey, child, external, parallel
 from saga_journey.core.children import child_id
 from saga_journey.core.events import AttemptEnded, AttentionRaised, CompensationDecided, MilestoneCompleted, UndoGivenUp
@@ -35,18 +36,18 @@ class Family:
     b1: Received
 
 
-def sagas(stage: Stage) -> tuple[Journey[object], Journey[object]]:
-    travel = stage.saga("c1", "c2", name="travel")
+def sagas(stage: Stage) -> tuple[Journey[Any], Saga[Any]]:
+    travel = stage.child("c1", "c2", name="travel")
     block = parallel(
         stage.step("a"),
         [stage.step("b1"), stage.step("b2", retry=SLOWLY)],
-        child(travel, id="c"),  # type: ignore[arg-type]
+        child(travel, id="c"),
         external("e", undo=stage.step("e").handlers["undo_e"], timeout=5000.0),
     )
     return stage.saga("one", "two", block, "last", name="parent"), travel
 
 
-async def stuck(stage: Stage, journeys: Journeys, parent: Journey[object]) -> Family:
+async def stuck(stage: Stage, journeys: Journeys, parent: Journey[Any]) -> Family:
     """Behind two milestones all branches are open; the child failed, and its own undo is stuck."""
     stage.participant.will("a", hold())
     stage.participant.will("b1", hold(effect=True))

@@ -118,6 +118,10 @@ async def test_a_child_is_served_by_another_process_than_its_parent(cluster: Clu
     assert cluster.participant.standing() == ["plan", "bus", "boat", "pay"]
 
 
+async def _is_compensated(run: Run) -> bool:
+    return (await run.status()).status == "compensated"
+
+
 async def _is_there(journeys: Journeys, saga_id: str) -> bool:
     return any(record.saga_id == saga_id for record in await journeys.search())
 
@@ -133,7 +137,7 @@ async def test_both_processes_of_a_family_are_killed_one_after_the_other(cluster
             await children.killed()
             await parents.killed()
         async with cluster.worker("children") as children, cluster.worker("parents") as parents:
-            assert isinstance(await ended(run), Compensated)
+            await cluster.seen(journeys, lambda: _is_compensated(run))  # parked meanwhile, until its code is back
             await parents.left()
             await children.left()
     assert cluster.participant.standing() == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,11 @@ from typing import Any
 import pytest
 
 from saga_journey.cli.journey_files import definition_of, request_of
+from saga_journey.core import lint
 from saga_journey.core.definition import JourneyDefinition
 from tests.cli.stage import Cli, Worker
 from tests.cli.test_docs import until_waiting
-from tests.cli.test_looking import keys
+from tests.cli.test_looking import PAGE, keys
 from tests.core.journeys import saga, step, structured, wait
 from tests.core.test_graph import RICH
 
@@ -235,6 +238,12 @@ def test_validate_strictly(cli: Cli, write: Write) -> None:
     assert (remark["code"], remark["severity"], remark["milestone"]) == ("read_only_undo", "bad", "reserve")
 
 
+def test_every_second_thought_is_on_the_page() -> None:
+    table = PAGE.partition("| second thoughts |")[2].partition("\n\n")[0]
+    told = {code for row in table.splitlines()[2:] for code in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert told == set(re.findall(r'Remark\("(\w+)"', inspect.getsource(lint)))
+
+
 def test_stories(cli: Cli, write: Write) -> None:
     write("order.json", ORDER)
     stories = cli.here("journey", "test", "order.json", "--json").lines()
@@ -287,7 +296,8 @@ def test_stored_journeys(cli: Cli, worker: Worker) -> None:
         ("order", 1, 4),
     ]
     assert rows[0]["in_flight"] == 1
-    for named in ("approval", "approval@1", rows[0]["hash"], rows[0]["hash"][:8], f"jrn_1_{rows[0]['hash'][:12]}"):
+    hash = rows[0]["hash"]
+    for named in ("approval", "approval@1", hash, hash[:8], f"approval@{hash[:8]}", f"jrn_1_{hash[:12]}"):
         said = cli("journey", "get", named, "--json").json()
         assert set(said) == keys("`journey validate`") | {"in_flight", "request"}
         assert (said["journey"], said["in_flight"], said["hash"]) == ("approval", 1, rows[0]["hash"])
@@ -413,7 +423,8 @@ def test_runs_are_moved(cli: Cli, write: Write, waiting: dict[str, Any]) -> None
     assert [row["in_flight"] for row in cli("journey", "ls", "--json").lines()] == [1, 0]
     back = cli("journey", "move", "approval@1", saga, "--reason", "back at work", "-y")
     assert (back.code, back.out) == (0, f"move {saga}: applied\n")
-    assert cli("advance", saga, "--result", '"yes"').code == 0
+    answered = cli("advance", saga, "--result", '"yes"')
+    assert answered.code == 0, answered.err
     assert cli.outcome(saga) == 0
 
 

@@ -696,6 +696,15 @@ def test_going_back_takes_back_a_sibling_that_was_not_called_yet() -> None:
     scenario.when(Resume()).then("resumed", "attempt_started a", "attempt_started b", calls=["do a 1", "do b 1"])
 
 
+def test_going_back_waits_for_the_code_of_the_undo() -> None:
+    for journey in (STAGES, structured(step("plan"), step("next"))):
+        scenario = given(journey).when(ok("plan")).when(Pause()).when(Rollback()).when(uncallable("plan"))
+        scenario.then("attempt_withdrawn plan", "attention_raised plan", status="failed")
+        scenario.when(HandlersBack()).then("attention_cleared", calls="undo plan 1")
+        scenario.when(uncallable("plan")).when(RetryMilestone()).then("milestone_retried plan", calls="undo plan 2")
+        scenario.when(ok("plan")).then("milestone_rolled_back plan", status="paused")
+
+
 def test_while_somebody_goes_back_nothing_is_tried_again_beside_it() -> None:
     both = structured(block(step("a"), step("b")), step("c"))
     scenario = given(both).when(refused("a"), calling="b").when(ok("b")).when(Rollback())

@@ -95,11 +95,11 @@ class World:
         said_no = False  # in this turn; then it did not happen
         told = []
         for command in commands:
-            index = _asked_about(state, command)
-            if index is not None and isinstance(command, cmd.Advance):
-                if command.outcome == "unknown" and state.waits_outside(index) and not said_no:
-                    self.maybe(index, "do")
-                if command.outcome == "refused" and self.stands(index):
+            asked = _asked_about(state, command)
+            if asked and isinstance(command, cmd.Advance):
+                if command.outcome == "unknown" and len(asked) == 1 and state.waits_outside(asked[0]) and not said_no:
+                    self.maybe(asked[0], "do")
+                if command.outcome == "refused" and any(map(self.stands, asked)):
                     command = cmd.Advance(command.milestone, "unknown")
                 said_no = said_no or command.outcome == "refused"
             told.append(command)
@@ -115,16 +115,11 @@ class World:
                 self.took_place(index, "do" if event.fact == "happened" else "undo")
 
 
-def _asked_about(state: RunState, command: cmd.Command) -> int | None:
+def _asked_about(state: RunState, command: cmd.Command) -> list[int]:
+    """What an answer may be about."""
     if not isinstance(command, cmd.Advance):
-        return None
+        return []
     if command.milestone is not None:
         index = state.definition.index[command.milestone]
-        return index if index in state.open else None
-    answered = [i for i in state.open if _takes_an_answer(state, i)]
-    return answered[0] if len(answered) == 1 else None
-
-
-def _takes_an_answer(state: RunState, index: int) -> bool:
-    kind = state.definition.milestones[index].kind
-    return kind == "external" or (kind == "action" and state.milestones[index].status == "waiting")
+        return [index] if index in state.open else []
+    return [i for i in state.open if state.definition.milestones[i].kind in ("action", "external")]

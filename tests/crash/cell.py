@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from saga_journey.core import events as ev
 from saga_journey.testing.checker import violations
 from saga_journey.testing.crash import Boundary
 from saga_journey.testing.evidence import Evidence, gather
+from saga_journey.testing.journal import held
 from tests.crash.life import Life, Pipes, work
 from tests.crash.partner import partner_of
 from tests.crash.place import Place
@@ -22,7 +24,11 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one cell. `killed`: how many of its kills were reached. `repeated`: requests made once more."""
+    """What became of one cell. `killed`: how many of its kills were reached.
+
+    `repeated`: how often the one request that was made most often was made once more. Of a block several calls may be
+    under way when their process dies, and each of them may have to be made once more: but no more than these.
+    """
 
     shape: str
     kills: tuple[Boundary, ...]
@@ -69,7 +75,10 @@ def judge(
     evidence = gather(place.database, place.ledger, place.log)
     told = place.left(last) or {}
     found = [*problems, *map(str, violations(evidence, settled=True, publishing=True))]
-    statuses = [saga.row.status for saga in evidence.sagas.values()]
+    statuses = [saga.row.status for saga in evidence.sagas.values() if saga.last.parent is None]
+    again = repeated(evidence)
+    if again.total() > (under_way := calls_under_way(evidence)):
+        found.append(f"- -: {again.total()} requests were repeated, and {under_way} calls were under way at the kills")
     if not kills and plan.ends is not None and statuses != [plan.ends]:
         found.append(f"- -: undisturbed it ends as {statuses}, not as {plan.ends}")
     return Verdict(
@@ -77,16 +86,16 @@ def judge(
         kills=tuple(kills),
         killed=killed,
         violations=tuple(found),
-        repeated=repeated(evidence),
+        repeated=max(again.values(), default=0),
         recovery=told.get("progress"),
         status=", ".join(statuses),
         crossed=tuple(Boundary(kind, number) for kind, number in told.get("crossed", ())),
     )
 
 
-def repeated(evidence: Evidence) -> int:
-    """Requests that came once more, and that no answer had asked for: what the crashes cost the participants."""
-    total = 0
+def repeated(evidence: Evidence) -> Counter[tuple[str, str, str]]:
+    """How often each request came once more without an answer that asked for it: what the crashes cost participants."""
+    again: Counter[tuple[str, str, str]] = Counter()
     for saga in evidence.sagas.values():
         received = Counter((entry.milestone, entry.op) for entry in saga.calls)
         wanted = Counter(
@@ -95,5 +104,16 @@ def repeated(evidence: Evidence) -> int:
             if isinstance(fact.event, ev.AttemptWorking)
             or (isinstance(fact.event, ev.AttemptEnded) and fact.event.retry_at is not None)
         )
-        total += sum(max(0, count - 1 - wanted[call]) for call, count in received.items())
-    return total
+        for call, count in received.items():
+            again[saga.saga_id, *call] += max(0, count - 1 - wanted[call])
+    return again
+
+
+def calls_under_way(evidence: Evidence) -> int:
+    """How many calls the journals say may have been under way when a claim was taken from the dead."""
+    return sum(
+        len(held(before.after))
+        for saga in evidence.sagas.values()
+        for before, after in pairwise(saga.turns)
+        if before.epoch < after.epoch
+    )

@@ -97,6 +97,10 @@ class Client:
             await asyncio.wait({called, ending}, return_when=asyncio.FIRST_COMPLETED)
         for verb in self._plan.interfere:
             await self._ask(run, verb, verb)
+        if self._plan.until_decided:  # nothing more is called if that was in an earlier life
+            decided = asyncio.create_task(self._progress.decided.wait())
+            await asyncio.wait({decided, ending}, return_when=asyncio.FIRST_COMPLETED)
+            decided.cancel()
         self._cue.go_on.set()
         called.cancel()
 

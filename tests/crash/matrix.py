@@ -1,6 +1,6 @@
 """The crash matrix: `python -m tests.crash.matrix`, from the root of the repository.
 
-Kills a worker with SIGKILL at every boundary of ten shapes, lets the next one go on, and checks every promise.
+Kills a worker with SIGKILL at every boundary of each shape, lets the next one go on, and checks every promise.
 
     --shape NAME            only this shape (may be given more than once)
     --cell SHAPE:KIND:K     one cell, e.g. happy:after-commit:2; its files are kept, and named
@@ -138,7 +138,7 @@ def show(told: dict[str, Any]) -> None:
         print(f"{row['shape']:<22}{columns}{row['recovery_p99_ms']:>9}  {row['ends']}")
     print(
         f"\n{told['cells_run']} of {told['cells_possible']} cells run, {told['violations']} violations, "
-        f"at most {told['repeated_at_most']} repeated requests for a crash, "
+        f"at most {told['repeated_at_most']} repeated requests for a crash and a call under way, "
         f"recovery p50 {told['recovery_p50_ms']} ms, p99 {told['recovery_p99_ms']} ms, {told['seconds']} s"
     )
     for cell in told["broken"][:20]:

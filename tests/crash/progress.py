@@ -6,23 +6,24 @@ import asyncio
 import os
 import time
 
-from saga_journey.core.events import MilestoneCompleted
+from saga_journey.core.events import CompensationDecided, MilestoneCompleted
 from saga_journey.ports import AttemptStarting, Observation, TurnCommitted
 from tests.crash.plans import Plan
 
 
 class Progress:
-    """How long after its birth the process first moved the saga; `made` is set by each turn.
+    """How long after its birth the process first moved the saga; `made` is set by each turn, `decided` by the decision.
 
     It wakes the partner when the milestone before the external one is done. `partner` is his pipe.
     """
 
     def __init__(self, plan: Plan, partner: int | None) -> None:
         self.made = asyncio.Event()
+        self.decided = asyncio.Event()
         self.seconds: float | None = None
         self._born = time.perf_counter()
         self._partner = partner
-        names = [step.name for step in plan.steps]
+        names = [step.name for step in plan.every_step]
         self._before = names[names.index(plan.external) - 1] if plan.external else None
 
     def __call__(self, seen: Observation) -> None:
@@ -31,6 +32,8 @@ class Progress:
         if not isinstance(seen, TurnCommitted):
             return
         self.made.set()
+        if any(isinstance(e, CompensationDecided) for e in seen.events):
+            self.decided.set()
         if any(isinstance(e, MilestoneCompleted) and e.milestone == self._before for e in seen.events):
             self.wake_partner()
 

@@ -1,10 +1,11 @@
-"""The ten shapes of the crash matrix. Each is a saga and how its participants answer; nothing in them waits."""
+"""The shapes of the crash matrix. Each is a saga and how its participants answer; nothing in them waits."""
 
 from __future__ import annotations
 
 from saga_journey import Retry
+from saga_journey.authoring import to
 from saga_journey.testing.participants import Reply
-from tests.crash.plans import Plan, Step
+from tests.crash.plans import Block, Nested, Plan, Step
 
 
 def at_once(attempts: int) -> Retry:
@@ -61,6 +62,28 @@ UNDO_FAILS_THEN_OK = Plan(
 CANCEL = Plan("cancel", (RESERVE, CHARGE, SHIP), "compensated", cue_at="charge", interfere=("cancel",))
 EXTERNAL = Plan("external", (RESERVE, Step("approve", external=True, undo=None), SHIP), "completed")
 
+FLIGHT, CAR, SEAT = Step("flight", emits=True), Step("car"), Step("seat", undo=None)
+PARALLEL = Plan("parallel", (RESERVE, Block(((FLIGHT,), (CAR, SEAT))), SHIP), "completed")
+PARALLEL_REFUSES = Plan(
+    "parallel-refuses",
+    (RESERVE, Block(((refusing("flight"),), (CAR,), (Step("hotel"), SEAT))), SHIP),
+    "compensated",
+    cue_at="car",
+    until_decided=True,
+)
+BRANCH = Plan(
+    "branch",
+    (
+        Step("reserve", policy={"next_steps": [to("express", when="input.order > 40"), to("standard")]}),
+        Step("express", policy={"next_steps": [to("thank")]}),
+        Step("standard"),
+        Step("thank", undo=None),
+    ),
+    "completed",
+)
+CHILD = Plan("child", (RESERVE, Nested("travel", (FLIGHT, CAR)), SHIP), "completed")
+CHILD_UNDONE = Plan("child-undone", (RESERVE, Nested("travel", (FLIGHT, CAR)), refusing("ship")), "compensated")
+
 SHAPES = {
     plan.name: plan
     for plan in (
@@ -74,5 +97,10 @@ SHAPES = {
         UNDO_FAILS_THEN_OK,
         CANCEL,
         EXTERNAL,
+        PARALLEL,
+        PARALLEL_REFUSES,
+        BRANCH,
+        CHILD,
+        CHILD_UNDONE,
     )
 }

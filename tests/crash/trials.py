@@ -20,7 +20,7 @@ from saga_journey.testing.participants import KILLED as TAKEN_ALONG
 from saga_journey.testing.participants import Reply
 from tests.crash.life import Life, Pipes, Planted, work
 from tests.crash.place import Place
-from tests.crash.plans import OK, Plan, Step
+from tests.crash.plans import OK, Block, Plan, Step
 from tests.crash.processes import HUNG, KILLED, PATIENCE, ended, fork, go_on, stopped_or_ended
 
 NAMES = ("reserve", "charge", "pack", "ship", "thank")
@@ -83,7 +83,7 @@ def _plan(rng: random.Random, seed: int) -> Plan:
     interfere = rng.choice([(), (), ("cancel",), ("compensate",), ("pause", "resume"), ("pause", "cancel", "resume")])
     return Plan(
         f"trial-{seed}",
-        steps,
+        _shaped(random.Random(f"the shape of {seed}"), steps, pivot),
         cue_at=rng.choice(steps).name if interfere else None,
         interfere=interfere,
         help=tuple(rng.choices(["retry", "skip", "mark_undone", "it_happened", "resolve"], k=rng.randint(0, 5))),
@@ -94,6 +94,17 @@ def _plan(rng: random.Random, seed: int) -> Plan:
         deadline=rng.choice([None, None, None, 0.05]),
         on_stuck_undo=rng.choice(["stop", "stop", "continue"]),
     )
+
+
+def _shaped(rng: random.Random, steps: tuple[Step, ...], pivot: int | None) -> tuple[Step | Block, ...]:
+    """Some of the steps as a block: the same saga, but for what runs side by side."""
+    firsts = [n for n in range(len(steps) - 1) if pivot not in (n, n + 1)]
+    if not firsts or rng.random() < 0.6:
+        return steps
+    first = rng.choice(firsts)
+    longer = first + 2 < len(steps) and pivot != first + 2 and rng.random() < 0.5
+    second = steps[first + 1 : first + 3] if longer else steps[first + 1 : first + 2]
+    return (*steps[:first], Block(((steps[first],), second)), *steps[first + 1 + len(second) :])
 
 
 def _step(rng: random.Random, name: str, place: int, pivot: int | None) -> Step:
@@ -114,7 +125,7 @@ def _step(rng: random.Random, name: str, place: int, pivot: int | None) -> Step:
 
 
 def _boundary(rng: random.Random, plan: Plan) -> Boundary:
-    step = rng.choice(plan.steps).name
+    step = rng.choice(plan.every_step).name
     kinds = ["before-commit", "after-commit", f"before-do_{step}", f"after-do_{step}", f"after-undo_{step}"]
     kinds += ["after-start", "after-claim", "before-send", "after-send"]
     return Boundary(rng.choice(kinds), rng.choice([1, 1, 2, 3]))
@@ -124,12 +135,12 @@ def _lives(rng: random.Random, plan: Plan) -> list[Life]:
     """Some that are killed; perhaps one that has lost the code of a milestone."""
     lives = [Life(f"killed-{n}", _boundary(rng, plan)) for n in range(rng.choice([0, 1, 1, 2]))]
     if lives and rng.random() < 0.4:
-        lives.append(Life("without", without=rng.choice(plan.steps).name))
+        lives.append(Life("without", without=rng.choice(plan.every_step).name))
     return lives
 
 
 def _frozen_lives(rng: random.Random, plan: Plan) -> list[Life]:
-    step = rng.choice(plan.steps).name
+    step = rng.choice(plan.every_step).name
     first = rng.choice(["before-commit", "after-commit", f"before-do_{step}", f"after-do_{step}"])
     second = rng.choice(["after-claim", "after-claim", "before-commit", "after-commit", f"before-do_{step}"])
     return [

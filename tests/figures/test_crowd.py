@@ -17,6 +17,7 @@ import pytest
 from saga_journey import Journeys, SagaStatus, open_journeys
 from saga_journey.core.state import FINAL
 from saga_journey.stores.queries import load_queries
+from saga_journey.stores.sqlite import figures
 from tests.figures.crowd import BETWEEN, LIMIT, MILLION, STEPS, WHO, Crowd, ask_everything, gather
 
 RUNS = 20_000
@@ -67,6 +68,16 @@ async def check(journeys: Journeys, crowd: Crowd, version: int) -> None:
     found = {point["milestone"]: point["runs"] for point in drops["points"]}
     assert found == {STEPS[place]: runs for (of, place), runs in crowd.stops.items() if of == definition}
     assert [point["runs"] for point in drops["points"]] == sorted(found.values(), reverse=True)
+
+
+@pytest.mark.anyio
+async def test_a_sample_ends_before_it_fills_the_memory(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals may be large. The answer says how many runs it is of."""
+    monkeypatch.setattr(figures, "SAMPLE_BYTES", 2000)
+    await gather(url, 100)
+    async with open_journeys(url, working=False) as journeys:
+        sampled = await journeys.tracker.get_milestone_analytics("checkout", WHO)
+        assert (0 < sampled["runs"] < 20, sampled["most"]) == (True, 1000)
 
 
 @pytest.mark.anyio

@@ -53,13 +53,13 @@ async def kept(desk: Desk) -> list[Kept]:
 
 
 async def meant(desk: Desk, reference: str) -> JourneyDefinition:
-    """The journey that `NAME`, `NAME@VERSION` or the beginning of a hash means. Raises Problem when there is none."""
+    """The journey that `NAME`, `NAME@VERSION`, `NAME@HASH` or the beginning of a hash means. Raises Problem else."""
     rows = await desk.journeys.store.figures.journeys(desk.given.tenant)
     name, at, version = reference.rpartition("@") if "@" in reference else (reference, "", "")
     named = [row for row in rows if row.name == name]
-    if named:
-        return await _of_version(desk, reference, named, version if at else None)
-    if by_hash := HASH.fullmatch(reference):
+    if named and (version.isdecimal() or not HASH.fullmatch(version)):
+        return await _of_version(desk, named, version if at else None)
+    if by_hash := HASH.fullmatch(version if named else reference):
         definitions = [await desk.journeys.store.definition(row.definition) for row in rows]
         found = [d for d in definitions if d.hash.startswith(by_hash[1])]
         if len(found) > 1:
@@ -69,9 +69,7 @@ async def meant(desk: Desk, reference: str) -> JourneyDefinition:
     raise _unknown(desk, reference, rows)
 
 
-async def _of_version(
-    desk: Desk, reference: str, named: Sequence[StoredJourney], version: str | None
-) -> JourneyDefinition:
+async def _of_version(desk: Desk, named: Sequence[StoredJourney], version: str | None) -> JourneyDefinition:
     """The newest version when none is said; of two definitions with one version the hash has to be said."""
     wanted = str(max(row.version for row in named)) if version is None else version
     found = [row for row in named if str(row.version) == wanted]

@@ -26,7 +26,7 @@ from saga_journey.core.shape import (
     problems_of_shape,
     stages,
 )
-from saga_journey.errors import DefinitionError
+from saga_journey.errors import DefinitionError, brief
 
 MAX_MILESTONES = 1000
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,99}")
@@ -239,7 +239,9 @@ def _pivot_problems(d: JourneyDefinition) -> list[str]:
 def _whole_problems(d: JourneyDefinition) -> list[str]:
     found = []
     if not _is_name(d.name):
-        found.append(f"the name {d.name!r} is not usable: letters, digits, '_', '.', '-', at most 100, no digit first")
+        found.append(
+            f"the name {brief(d.name)} is not usable: letters, digits, '_', '.', '-', at most 100, no digit first"
+        )
     if not _is_whole(d.version, 1):
         found.append(f"version is {d.version}: versions count from 1")
     if not d.milestones:
@@ -256,7 +258,7 @@ def _whole_problems(d: JourneyDefinition) -> list[str]:
 
 
 def _milestone_problems(m: Milestone) -> list[str]:
-    who = f"milestone {m.id!r}"
+    who = f"milestone {brief(m.id)}"
     found = []
     if not _is_name(m.id):
         found.append(f"{who}: the id is not usable: letters, digits, '_', '.', '-', at most 100, no digit first")

@@ -165,6 +165,8 @@ def _attempt_withdrawn(state: RunState, e: ev.AttemptWithdrawn) -> None:
     m = state.milestones[index]
     if state.calls(index).number > 1 or (e.op == DO and (m.doubt or m.asking)):
         return  # it was called before: the intent stays, and is performed when nothing blocks the run any more
+    if e.op == UNDO and state.direction == DO:
+        return  # nothing but this intent says that a person goes back
     m = state.change(index)
     if e.op == DO:
         m.status, m.order, m.do = PENDING, 0, None

@@ -112,9 +112,7 @@ def _used_up(g: _Ground, place: int) -> Iterator[Remark]:
         yield Remark("used_up", "bad", m.id, sentence, advice)
     for other in (g.d.milestones[i] for i in sorted(g.later[place])):
         if other.action == m.undo:
-            sentence = (
-                f"{other.id} calls {m.undo} itself: when a later milestone fails, it is called again to undo {m.id}"
-            )
+            sentence = f"{other.id} calls {m.undo} itself: it is called again to undo {m.id} when a later one fails"
             yield Remark("undone_twice", "look", m.id, sentence, f"let {m.undo} do nothing the second time")
 
 
@@ -206,9 +204,8 @@ def _never(g: _Ground) -> Iterator[Remark]:
     alive = reached(g.d, taken)
     for m in g.d.milestones:
         if steps[m.id] not in alive:
-            yield Remark(
-                "unreachable", "bad", m.id, f"{m.id} is never reached: no way to it is ever taken", "leave it out"
-            )
+            sentence = f"{m.id} is never reached: no way to it is ever taken"
+            yield Remark("unreachable", "bad", m.id, sentence, "leave it out, or mend the conditions before it")
 
 
 def _leaves(d: JourneyDefinition, step: int) -> str:

@@ -156,7 +156,7 @@ def on_retry(state: RunState, c: cmd.RetryMilestone, now: float, calling: Collec
     if attention.kind in ONLY_STATED:
         raise Rejected("not_retried", f"{attention.milestone!r} is not tried again: {ONLY_STATED[attention.kind]}")
     index = _index(state, attention.milestone)
-    undoing = state.milestones[index].undo_status is UndoStatus.FAILED  # also in a rollback, which goes forward
+    undoing = state.milestones[index].undo_status in (UndoStatus.FAILED, UndoStatus.RUNNING)  # also in a rollback
     if (undoing or not _side_by_side(state)) and any(i != index for i in state.open):
         raise Rejected("one_at_a_time", f"{_name(state, state.open[0])!r} has not ended: it goes on before another one")
     retried = ev.MilestoneRetried(attention.milestone, UNDO if undoing else state.direction, c.who, c.reason)

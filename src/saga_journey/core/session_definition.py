@@ -14,7 +14,7 @@ from typing import Any
 from saga_journey.core.canonical import encode
 from saga_journey.core.definition import NAME
 from saga_journey.core.design import did_you_mean
-from saga_journey.errors import DefinitionError, NotJson, UnknownArea
+from saga_journey.errors import DefinitionError, NotJson, UnknownArea, brief
 
 MAX_AREAS = 100
 MAX_NAMES = 100
@@ -104,7 +104,9 @@ def problems(definition: SessionDefinition) -> list[str]:
 def _whole_problems(d: SessionDefinition) -> list[str]:
     found = []
     if not NAME.fullmatch(d.name):
-        found.append(f"the name {d.name!r} is not usable: letters, digits, '_', '.', '-', at most 100, no digit first")
+        found.append(
+            f"the name {brief(d.name)} is not usable: letters, digits, '_', '.', '-', at most 100, no digit first"
+        )
     if isinstance(d.version, bool) or d.version < 1:
         found.append(f"version is {d.version}: versions count from 1")
     if not d.areas:
@@ -115,7 +117,7 @@ def _whole_problems(d: SessionDefinition) -> list[str]:
 
 
 def _area_problems(area: Area) -> list[str]:
-    who, found = f"area {area.id!r}", []
+    who, found = f"area {brief(area.id)}", []
     if not NAME.fullmatch(area.id):
         found.append(f"{who}: the id is not usable: letters, digits, '_', '.', '-', at most 100, no digit first")
     if len(area.title) > MAX_TEXT:

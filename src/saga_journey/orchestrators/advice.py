@@ -16,13 +16,13 @@ from saga_journey.ports import Durations
 ENOUGH_RUNS = 30
 """No rule speaks about fewer runs than this."""
 ENOUGH_STOPS = 10
-MOST_STOPS = 0.5
-LONG_TAIL = 5.0
-MANY_WAIT = 0.02
-OFTEN = 0.05
-OFTEN_DOUBTFUL = 0.1
-MANY_ATTEMPTS = 1.5
-NEAR = 0.8
+MOST_STOPS = 0.5  # of the runs that stop
+LONG_TAIL = 5.0  # times the median
+MANY_WAIT = 0.02  # of all runs
+OFTEN = 0.05  # of all runs, of those that reached the milestone, or of its undos
+OFTEN_DOUBTFUL = 0.1  # of the runs that reached the milestone
+MANY_ATTEMPTS = 1.5  # for each run, on average
+NEAR = 0.8  # of the timeout
 
 Evidence = dict[str, int | float | None]
 

@@ -89,6 +89,8 @@ class SagaEvidence:
     def __post_init__(self) -> None:
         self.facts: list[Fact] = [fact for turn in self.turns for fact in turn.facts]
         self.intents: list[HeldIntent] = all_held(self.turns)
+        self.strange: list[Entry] = [e for e in self.calls if e.milestone not in self.definition.index]
+        self.calls = [e for e in self.calls if e.milestone in self.definition.index]
         self._had = list({turn.after.definition.hash: turn.after.definition for turn in self.turns}.values())
 
     @property

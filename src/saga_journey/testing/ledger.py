@@ -4,7 +4,7 @@
         stock, card = Participant(ledger, "stock"), Participant(ledger, "card", do=[Reply.REFUSE])
         checkout = Saga("checkout", version=1, milestones=[stock.milestone(), card.milestone()])
         ...
-        assert ledger.story() == ["do stock", "do card: refused", "undo stock"]
+        assert ledger.story() == ["do stock", "do card: refuse", "undo stock"]
 
 A participant of the ledger applies an effect once for each key, as a good service does; it has the barrier (an undo
 that came first turns the late action away); and it notes at receipt whether the journal, read through its own

@@ -14,6 +14,8 @@ from saga_journey.testing.ledger import NOTHING_TO_UNDO, Entry
 
 def intent_first(s: SagaEvidence) -> Broken:
     """I3: at receipt of a call its intent was in the journal."""
+    for entry in s.strange:
+        yield "I3", f"request {entry.n} ({entry}) is about no milestone of its saga"
     fences = {(i.key, i.fence) for i in s.intents}
     for entry in s.calls:
         if entry.visible is False:
