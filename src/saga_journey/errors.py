@@ -150,7 +150,7 @@ class UnknownJourneyType(SagaJourneyError):
         self.journey_type = journey_type
         there_is = f"there is {', '.join(known)}" if known else "there is none"
         super().__init__(
-            f"no template is called {brief(journey_type)}{meant}: {there_is}; or give the milestones of the journey yourself"
+            f"no template is called {brief(journey_type)}{meant}: {there_is}; or give the milestones yourself"
         )
 
 

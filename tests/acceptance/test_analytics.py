@@ -329,7 +329,6 @@ async def interfere(here: Opened, run: Run, dice: Random) -> None:
     for verb in dice.sample(verbs, dice.randrange(3)):
         with contextlib.suppress(Rejected):  # most of the time
             await verb()
-        await here.quiet()
 
 
 # --- over time, and beside one another --------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ import pytest
 
 from saga_journey import Compensated, Completed, Context, Journeys, Refused, Retry, Saga, milestone, open_journeys
 from saga_journey.authoring import Structured, external, parallel, timer, to
+from saga_journey.core.commands import Answer
 from saga_journey.core.events import AttemptLost, CompensationDecided, MilestoneCompleted, MilestoneRefused, Resumed
-from saga_journey.ports import TurnWrite
-from saga_journey.testing.clock import store_on
+from saga_journey.ports import RunKey, TurnWrite
+from saga_journey.testing.clock import some_turns, store_on
 from saga_journey.testing.wrapping import WrappedStore
 from tests.acceptance.participant import PATIENCE, away, done, fail, hold, later, refuse
 from tests.acceptance.sagas import AT_ONCE, ONCE
@@ -361,17 +362,20 @@ async def test_nothing_is_called_while_a_decision_is_being_written(stage: Stage,
     assert [c.attempt for c in stage.participant.calls if c.milestone == "flight"] == [1]
 
 
-async def test_an_answer_that_arrives_while_a_claim_is_given_back_is_not_forgotten(stage: Stage) -> None:
+@pytest.mark.parametrize("moment", ["before", "as"])
+async def test_an_answer_that_arrives_while_a_claim_is_given_back_is_not_forgotten(stage: Stage, moment: str) -> None:
+    """Before the release is acknowledged, or as it is: the clock stands still, so nobody looks again by chance."""
     ask = external("ask", undo=stage.step("ask").handlers["undo_ask"], timeout=3600)
     saga = stage.saga(ask, stage.step("go"))
     store = SlowRelease(await store_on(stage.clock, stage.url))
     async with open_journeys(store, sagas=[saga], clock=stage.clock, observers=[stage.story]) as journeys:
         run = await journeys.start(saga, {})
         await asyncio.wait_for(store.released.wait(), PATIENCE)
+        store.opens_with_a_command = moment == "as"
         cancelling = asyncio.create_task(run.cancel())
-        for _ in range(50):
-            await asyncio.sleep(0)
-        store.gate.set()
+        if moment == "before":
+            await some_turns()
+            store.gate.set()
         assert (await asyncio.wait_for(cancelling, PATIENCE)).code == "applied"
         assert isinstance(await ended(run), Compensated)
 
@@ -382,6 +386,13 @@ class SlowRelease(WrappedStore):
     def __init__(self, inner: object) -> None:
         super().__init__(inner)  # type: ignore[arg-type]
         self.gate, self.released = asyncio.Event(), asyncio.Event()
+        self.opens_with_a_command = False
+
+    async def send(self, key: RunKey, command_id: str, name: str, body: str) -> Answer | None:
+        answer = await self.inner.send(key, command_id, name, body)
+        if self.opens_with_a_command:
+            self.gate.set()
+        return answer
 
     async def commit(self, turn: TurnWrite) -> None:
         await self.inner.commit(turn)

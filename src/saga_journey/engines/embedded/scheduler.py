@@ -242,7 +242,8 @@ class Scheduler:
         if run is None or run.gone:
             return False
         if run.first_seen(command.command_id):
-            self._spawn(self._turns.take(run, sent(command)))
+            run.inbox.append(sent(command))  # at once: if the run is just being released, `released` sees it
+            self._spawn(self._turns.take(run))
         return True
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
