@@ -206,6 +206,39 @@ async def test_a_thread_that_comes_late_in_one_branch_holds_the_undo_of_the_othe
     assert book == ["quick", "slow has its effect", "undo quick", "undo slow"]
 
 
+async def test_a_branch_that_never_ends_is_left_behind_and_the_block_goes_on(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After `linger` seconds the next attempt is made beside the thread, and what the thread says then is nobody's."""
+    release, entered, book = threading.Event(), threading.Event(), list[str]()
+
+    def stubborn(ctx: Context[object]) -> str:
+        book.append(f"stubborn {ctx.attempt}")
+        if ctx.attempt == 1:
+            entered.set()
+            release.wait(PATIENCE)
+        return f"attempt {ctx.attempt}"
+
+    async def quick(ctx: Context[object]) -> None:
+        book.append("quick")
+
+    slow = milestone(stubborn, undo=None, timeout=10.0, retry=AT_ONCE)
+    saga = Saga("stubborn", version=1, milestones=[parallel(slow, milestone(quick, undo=None))])
+    async with stage.moving(saga, linger=5) as journeys:
+        run = await journeys.start(saga, {})
+        assert await asyncio.to_thread(entered.wait, PATIENCE)
+        await stage.story.happened(MilestoneCompleted)
+        stage.clock.advance(10 + MOMENT)
+        with caplog.at_level(logging.WARNING, "saga_journey.engine"):
+            stage.clock.advance(5)
+            outcome = await ended(run)
+        release.set()
+    assert isinstance(outcome, Completed)
+    assert outcome.results["stubborn"] == "attempt 2"
+    assert book == ["stubborn 1", "quick", "stubborn 2"]
+    assert len(caplog.records) == 1
+
+
 async def test_a_branch_backs_off_while_the_other_one_is_called(stage: Stage) -> None:
     stage.participant.will("flight", fail(), fail())
     saga = stage.saga(parallel(stage.step("flight", retry=AT_ONCE), stage.step("car")))

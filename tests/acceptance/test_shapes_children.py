@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from saga_journey import Compensated, Completed, Failed, Rejected, Saga
-from saga_journey.authoring import Journey, MilestoneOf, child, external, parallel
+from saga_journey import Compensated, Completed, Failed, Rejected, Resolved, Saga
+from saga_journey.authoring import Journey, MilestoneOf, Structured, child, external, parallel
 from saga_journey.core.children import child_id
 from saga_journey.core.events import (
     ChildRecalled,
@@ -218,6 +218,24 @@ def _given_up(stage: Stage) -> int:
     return sum(
         getattr(e, "milestone", "") == "travel" and type(e).__name__ == "UndoGivenUp" for e in stage.story.events()
     )
+
+
+async def test_a_structured_child_that_was_stopped_does_not_count_as_undone(stage: Stage) -> None:
+    """It undoes nothing by itself, so what it did may stand: a person is asked, and nothing is called compensated."""
+    boss = external("boss", undo=None, timeout=5000.0)
+    travel: Any = stage.saga("flight", boss, name="travel", kind=Structured)
+    parent = stage.saga("plan", child(travel), name="parent")
+    async with stage.moving(parent, travel) as journeys:
+        run = await journeys.start(parent, {})
+        await stage.story.happened(MilestoneCompleted, 2)
+        await run.cancel()
+        outcome = await ended(run)
+        assert isinstance(outcome, Failed)
+        assert [(a.kind, a.milestone) for a in outcome.attention] == [("stuck_undo", "travel")]
+        assert (await journeys.run(child_id(run.saga_id, "travel", 1)).status()).status == "cancelled"
+        await run.skip("travel", reason="it stays")
+        assert isinstance(await ended(run), Resolved)
+    assert stage.participant.standing() == ["flight"]
 
 
 async def test_a_pivot_may_be_a_child(stage: Stage) -> None:

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from saga_journey.cli.journey_files import definition_of, request_of
-from saga_journey.core import lint
 from saga_journey.core.definition import JourneyDefinition
+from saga_journey.inspection import lint
 from tests.cli.stage import Cli, Worker
 from tests.cli.test_docs import until_waiting
 from tests.cli.test_looking import PAGE, keys
 from tests.core.journeys import saga, step, structured, wait
-from tests.core.test_graph import RICH
+from tests.inspection.test_graph import RICH
 
 ORDER: dict[str, Any] = {
     "name": "checkout",

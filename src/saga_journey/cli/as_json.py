@@ -9,9 +9,9 @@ from saga_journey.cli.times import iso
 from saga_journey.core.commands import Answer
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.difference import Difference
-from saga_journey.core.lint import Remark
 from saga_journey.core.progress import CompensationPlan, HistoryEntry, MilestoneView, RunView
-from saga_journey.core.rehearsal import Story
+from saga_journey.inspection.lint import Remark
+from saga_journey.inspection.rehearsal import Story
 from saga_journey.ports import RunRecord
 
 if TYPE_CHECKING:

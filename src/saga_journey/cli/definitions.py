@@ -17,10 +17,10 @@ from saga_journey.cli.text import pretty
 from saga_journey.cli.times import span
 from saga_journey.core.definition import ACTION_RETRY, JourneyDefinition, Milestone
 from saga_journey.core.difference import Change, difference
-from saga_journey.core.graph import mermaid, svg
-from saga_journey.core.lint import Remark, lint
-from saga_journey.core.rehearsal import Fate, Story, rehearse
 from saga_journey.core.state import SagaStatus
+from saga_journey.inspection.graph import mermaid, svg
+from saga_journey.inspection.lint import Remark, lint
+from saga_journey.inspection.rehearsal import Fate, Story, rehearse
 
 SHORT_HASH = 12
 

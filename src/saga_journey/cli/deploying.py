@@ -21,8 +21,8 @@ from saga_journey.cli.screen import Line
 from saga_journey.cli.shelf import in_flight
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.difference import Consequence, Difference, consequences, difference
-from saga_journey.core.lint import lint
 from saga_journey.core.state import FINAL
+from saga_journey.inspection.lint import lint
 from saga_journey.ports import InFlight
 
 NAMED = 10

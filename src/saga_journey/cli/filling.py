@@ -21,7 +21,7 @@ from saga_journey.cli.values import json_of
 from saga_journey.core.canonical import decode
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.design import design
-from saga_journey.core.graph import mermaid
+from saga_journey.inspection.graph import mermaid
 from saga_journey.journey_templates import (
     Template,
     example_of,

@@ -7,6 +7,5 @@
     progress     what readers see              codec      all of it <-> text
 
 `machine.decide` is the way in; `reports` (what calls gave), `timers`, `operators` (what people say) and `stopping`
-(how a run turns back) hold its rules. About a definition: `lint` (second thoughts), `difference` (from an old one, and
-for a run of that), `rehearsal` (what would be undone), `graph` (pictures), `paths` (its ways).
+(how a run turns back) hold its rules; `difference` says what a new definition means for a run of an old one.
 """

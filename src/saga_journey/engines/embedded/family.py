@@ -123,8 +123,9 @@ def _recall(parent: RunState, index: int, why: str, *, undo: bool = False) -> Me
 
 
 def _ended(child: RunState, parent: Parent, command_id: str) -> Message:
-    ended = {SagaStatus.COMPLETED: "completed", SagaStatus.RESOLVED: "resolved"}.get(child.final, "compensated")  # type: ignore[arg-type]
-    reason = child.reason if ended == "resolved" else None if child.because is None else str(child.because)
+    assert child.final is not None
+    ended = {SagaStatus.COMPLETED: "completed", SagaStatus.COMPENSATED: "compensated"}.get(child.final, "resolved")
+    reason = child.reason or (None if child.because is None else str(child.because))
     result = _result(child) if ended == "completed" else None
     command = ChildEnded(parent.milestone, ended, result, reason)  # type: ignore[arg-type]
     return Message(parent.saga_id, command_id, *encode_command(command))

@@ -14,8 +14,6 @@ from saga_journey.testing.laws import Broken
 
 FamilyLaw = Callable[[SagaEvidence, Evidence], Broken]
 
-UNDID_ITSELF = (ev.SagaCompensated, ev.SagaCancelled)
-
 
 def parent_of(s: SagaEvidence) -> Parent | None:
     return s.last.parent
@@ -69,8 +67,8 @@ def parents_say_what_is_so(s: SagaEvidence, everything: Evidence) -> Broken:
         if _stated_by_hand(s, fact, name):
             continue
         child = everything.sagas.get(child_id(s.saga_id, name, fact.before.milestones[index].revision))
-        wanted = (ev.SagaCompleted,) if isinstance(fact.event, ev.MilestoneCompleted) else UNDID_ITSELF
-        if child is not None and not any(f.at <= fact.at for f in child.facts_of(*wanted)):
+        wanted = ev.SagaCompleted if isinstance(fact.event, ev.MilestoneCompleted) else ev.SagaCompensated
+        if child is not None and not any(f.at <= fact.at for f in child.facts_of(wanted)):
             told = type(fact.event).__name__
             yield "I5", f"{told} of {name} (event {fact.seq}), and its child is {child.row.status}"
 

@@ -15,189 +15,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
-from unicodedata import east_asian_width
 
 from saga_journey.core.definition import JourneyDefinition, Milestone
-from saga_journey.core.paths import Edge, edges, later
 from saga_journey.core.shape import Stage, is_choice
-
-MARGIN, LANE = 40.0, 78.0
-"""Around everything; and the room for the names of the lanes."""
-HEIGHT, UNDO_HEIGHT, BETWEEN, ROWS = 54.0, 34.0, 26.0, 34.0
-"""Of a milestone, of an undo, between the two, and between two branches."""
-GAP, PAD = 46.0, 24.0
-"""Between two columns; between a frame and what is in it."""
-NARROWEST, WIDEST = 132.0, 220.0
-LEVEL = 28.0
-"""Between two ways that are drawn above one another."""
-NAME, NOTE, CONDITION = 13.5, 11.5, 11.5
-"""Sizes of text."""
-
-
-# --- measuring --------------------------------------------------------------------------------------------------------
-
-
-def width(text: str, size: float, *, mono: bool) -> float:
-    """How wide a text may be at most, in the fonts that are asked for."""
-    if mono:
-        return sum(1.0 if east_asian_width(c) in "WF" else 0.61 for c in text) * size
-    return sum(_SANS.get(c, 1.0 if east_asian_width(c) in "WF" else 0.64) for c in text) * size
-
-
-_SANS = {**dict.fromkeys("iljI.,:;'|!", 0.34), **dict.fromkeys("ftr()[]- /·", 0.44), **dict.fromkeys("mwMW@", 0.98)}
-
-
-def cut(text: str, room: float, size: float, *, mono: bool) -> str:
-    """As much of a text as fits; `…` says that there was more."""
-    at_most = int(max(room, 0.0) / (0.3 * size)) + 2  # no text of more characters fits
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * at_most]).split())
-    if len(text) <= 4 * at_most and width(line, size, mono=mono) <= room:
-        return line
-    line = line[:at_most]
-    while line and width(line + "…", size, mono=mono) > room:
-        line = line[:-1]
-    return line + "…"
-
-
-def spoken(seconds: float) -> str:
-    """A span in the largest unit that says it exactly: `3 d`, `90 min`, `2.5 s`."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds // size:g} {unit}"
-    return f"{seconds:g} s"
-
-
-# --- where everything lies --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A milestone: the left edge and the top of its box."""
-
-    x: float
-    y: float
-
-    @property
-    def middle(self) -> float:
-        return self.y + HEIGHT / 2
-
-    @property
-    def undo(self) -> float:
-        """The top of its undo."""
-        return self.y + HEIGHT + BETWEEN
-
-    @property
-    def undo_middle(self) -> float:
-        return self.undo + UNDO_HEIGHT / 2
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A step: from its left to its right edge, frame included."""
-
-    left: float
-    right: float
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A way that is drawn above the lane, `level` times up. `slot` is its place on the top edge of its target."""
-
-    edge: Edge
-    level: int
-    slot: int
-
-
-class Layout:
-    """Where everything of a definition lies."""
-
-    def __init__(self, definition: JourneyDefinition) -> None:
-        self.d = definition
-        self.edges = edges(definition)
-        self.box = min(max([NARROWEST, *(width(m.id, NAME, mono=True) + 34 for m in definition.milestones)]), WIDEST)
-        self.ways = _levels([edge for edge in self.edges if not self.is_straight(edge)])
-        self.blocks = any(len(stage) > 1 for stage in definition.stages)
-        heights = max((way.level for way in self.ways), default=0) * LEVEL
-        self.top = 84.0 + heights + (PAD if self.blocks or self.ways else 0)
-        self.cells: dict[int, Cell] = {}
-        self.spans: list[Span] = []
-        self._put()
-        rows = max(len(stage) for stage in definition.stages)
-        self.bottom = self.row(rows - 1).undo + UNDO_HEIGHT + (PAD if self.blocks else 0)
-
-    def row(self, number: int) -> Cell:
-        return Cell(0.0, self.top + number * (HEIGHT + BETWEEN + UNDO_HEIGHT + ROWS))
-
-    def is_straight(self, edge: Edge) -> bool:
-        return edge.target == edge.start + 1 and (edge.said is None or not is_choice(self.source(edge)))
-
-    def source(self, edge: Edge) -> Milestone:
-        return self.d.milestones[self.d.stages[edge.start][0][0]]
-
-    def is_block(self, step: int) -> bool:
-        return len(self.d.stages[step]) > 1
-
-    def _put(self) -> None:
-        x = MARGIN + LANE + 34
-        for step, stage in enumerate(self.d.stages):
-            inside = PAD if self.is_block(step) else 0.0
-            for number, branch in enumerate(stage):
-                for column, place in enumerate(branch):
-                    self.cells[place] = Cell(x + inside + column * (self.box + GAP), self.row(number).y)
-            columns = max(len(branch) for branch in stage)
-            right = x + 2 * inside + columns * (self.box + GAP) - GAP
-            self.spans.append(Span(x, right))
-            x = right + self._gap_after(step)
-        self.end = x + 9
-
-    def _gap_after(self, step: int) -> float:
-        """Wide enough for the condition on the way to the next step."""
-        beside = [way.edge for way in self.ways if way.edge.start == step and way.edge.target == step + 1]
-        said = [width(condition(edge), CONDITION, mono=True) + 44 for edge in beside]
-        return max([GAP, *(min(wide, 240.0) - 46 for wide in said)])
-
-    def is_past_pivot(self, place: int) -> bool:
-        """There is no way back any more where it stands."""
-        pivot = self.d.pivot
-        return pivot is not None and place in later(self.d, pivot)
-
-    # --- ways above the lane ---
-
-    def height(self, way: Way) -> float:
-        return self.top - (PAD if self.blocks else 0) - 6 - way.level * LEVEL
-
-    def leaves(self, step: int) -> float:
-        """Where the trunk of a choice stands."""
-        return self.spans[step].right - 22
-
-    def lands(self, way: Way) -> tuple[float, float]:
-        """Where a way comes down."""
-        target = way.edge.target
-        if target == len(self.d.stages):
-            return self.end, self.row(0).middle - 9
-        top = self.top - (PAD if self.is_block(target) else 0)
-        return self.spans[target].left + 20 + 13 * min(way.slot, 7), top
-
-
-def _levels(above: Sequence[Edge]) -> list[Way]:
-    """Shorter ways lie lower; two that overlap never lie at one height. Lower ones come down further left."""
-    found: list[Way] = []
-    for edge in sorted(above, key=lambda edge: (edge.target - edge.start, edge.start)):
-        over = [w.level for w in found if w.edge.start < edge.target and edge.start < w.edge.target]
-        slot = sum(1 for w in found if w.edge.target == edge.target)
-        found.append(Way(edge, max(over, default=0) + 1, slot))
-    return found
-
-
-def condition(edge: Edge) -> str:
-    """What is written on a way out of a choice."""
-    assert edge.said is not None
-    return edge.said.when if edge.said.when is not None else "else"
-
-
-# --- drawing ----------------------------------------------------------------------------------------------------------
+from saga_journey.inspection.drawing_style import style
+from saga_journey.inspection.layout import GAP, HEIGHT, MARGIN, PAD, UNDO_HEIGHT, Layout, Span, Way, condition
+from saga_journey.inspection.lettering import CONDITION, NAME, NOTE, cut, spoken, width
 
 
 def svg(definition: JourneyDefinition) -> str:
@@ -210,7 +34,7 @@ def svg(definition: JourneyDefinition) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" {opening} aria-labelledby="t{key} d{key}">',
         f'<title id="t{key}">{_x(definition.name)}, version {definition.version}</title>',
         f'<desc id="d{key}">{_x(description(definition))}</desc>',
-        f"<style>{_style(key)}</style>",
+        f"<style>{style(key)}</style>",
         f'<rect class="paper" x="0.75" y="0.75" width="{wide - 1.5:g}" height="{high - 1.5:g}" rx="12"/>',
         *_head(definition),
         *_lanes(at),
@@ -269,8 +93,8 @@ def _rails(at: Layout) -> Iterator[str]:
     for step, stage in enumerate(at.d.stages):
         if at.is_block(step):
             yield from _branches(at, stage, at.spans[step])
-    for style, radius in (("ring", 8), ("dot", 4)):
-        yield f'<circle class="{style}" cx="{at.end:g}" cy="{y:g}" r="{radius}"/>'
+    for drawn, radius in (("ring", 8), ("dot", 4)):
+        yield f'<circle class="{drawn}" cx="{at.end:g}" cy="{y:g}" r="{radius}"/>'
 
 
 def _branches(at: Layout, stage: Stage, span: Span) -> Iterator[str]:
@@ -433,79 +257,6 @@ def _note(m: Milestone) -> str:
 def _whole(m: Milestone) -> str:
     note = _note(m)
     return f"{m.id} ({note})" if note else m.id
-
-
-# --- how it looks -----------------------------------------------------------------------------------------------------
-
-_LIGHT = {
-    "paper": "#ffffff",
-    "frame": "#f6f8fa",
-    "line": "#d0d7de",
-    "rail": "#8c959f",
-    "text": "#1f2328",
-    "dim": "#656d76",
-    "live": "#0969da",
-    "live-paper": "#eef6ff",
-    "undo": "#9a6700",
-    "undo-paper": "#fff8e1",
-}
-_DARK = {
-    "paper": "#0d1117",
-    "frame": "#151b23",
-    "line": "#3a424c",
-    "rail": "#6e7681",
-    "text": "#e6edf3",
-    "dim": "#8d96a0",
-    "live": "#58a6ff",
-    "live-paper": "#0f2036",
-    "undo": "#d8a02b",
-    "undo-paper": "#29200c",
-}
-_SANS_FONT = 'ui-sans-serif,system-ui,-apple-system,"Segoe UI","Helvetica Neue",Arial,sans-serif'
-_MONO_FONT = 'ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace'
-_RULES = (
-    ("text", f"font:13px {_SANS_FONT};fill:var(--text)"),
-    (".title", "font-size:17px;font-weight:600"),
-    (".name,.handler,.when", f"font-family:{_MONO_FONT}"),
-    (".name", f"font-size:{NAME}px;font-weight:600;text-anchor:middle"),
-    (".when", f"font-size:{CONDITION}px;text-anchor:middle"),
-    (".handler", "font-size:12px;fill:var(--undo)"),
-    (".note", f"font-size:{NOTE}px;fill:var(--dim)"),
-    (".lane", "font-size:12px;fill:var(--dim)"),
-    (".middle", "text-anchor:middle"),
-    (".paper", "fill:var(--paper);stroke:var(--line);stroke-width:1.5"),
-    (".frame", "fill:var(--frame)"),
-    (".fork", "stroke:var(--rail);stroke-width:3;stroke-linecap:round"),
-    (".rail", "fill:none;stroke:var(--rail);stroke-width:1.5"),
-    (".rail.way", "stroke-linecap:round"),
-    (".tip", "fill:var(--rail)"),
-    (".rail.back", "stroke:var(--undo);opacity:.75"),
-    (".tip.back", "fill:var(--undo)"),
-    (".dot", "fill:var(--rail)"),
-    (".ring", "fill:none;stroke:var(--rail);stroke-width:1.5"),
-    (".pair", "fill:none;stroke:var(--undo);stroke-width:1.5;stroke-dasharray:1.5 5;stroke-linecap:round"),
-    (".box", "fill:var(--live-paper);stroke:var(--live);stroke-width:1.5"),
-    (".box.pivot", "stroke-width:3"),
-    (".box.optional", "stroke-dasharray:5 4"),
-    (".box.undo", "fill:var(--undo-paper);stroke:var(--undo)"),
-    (".stays", "fill:var(--paper);stroke:var(--line);stroke-width:1.5"),
-    (".pill", "fill:var(--paper);stroke:var(--line);stroke-width:1"),
-    (".choice", "fill:var(--paper);stroke:var(--live);stroke-width:1.5"),
-    (".bar", "stroke:var(--text);stroke-width:4;stroke-linecap:round"),
-    (".icon", "fill:none;stroke-width:1.5;stroke-linecap:round;stroke-linejoin:round"),
-    (".icon.note", "stroke:var(--dim)"),
-    (".icon.handler", "stroke:var(--undo)"),
-)
-
-
-def _style(key: str) -> str:
-    """For this drawing only, whatever page it is put into."""
-    light, dark = (";".join(f"--{name}:{color}" for name, color in colors.items()) for colors in (_LIGHT, _DARK))
-    rules = [f".j{key}{{color-scheme:light dark;{light}}}"]
-    rules.append(f"@media(prefers-color-scheme:dark){{.j{key}{{{dark}}}}}")
-    for selectors, said in _RULES:
-        rules.append(",".join(f".j{key} {selector}" for selector in selectors.split(",")) + f"{{{said}}}")
-    return "\n" + "\n".join(rules) + "\n"
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

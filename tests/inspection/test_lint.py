@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from saga_journey.core.definition import ONE_CALL, ChildJourney, JourneyDefinition, Milestone, Retry
-from saga_journey.core.lint import lint
 from saga_journey.core.shape import Parallel, To
+from saga_journey.inspection.lint import lint
 from tests.core.journeys import saga, step, structured, wait
 from tests.core.random_shapes import Shapes
 

@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from saga_journey.core.definition import ChildJourney, JourneyDefinition, Milestone
-from saga_journey.core.rehearsal import Story, rehearse
 from saga_journey.core.shape import Parallel, To
+from saga_journey.inspection.rehearsal import Story, rehearse
 from tests.core.journeys import ORDER, PAID, REFUNDABLE, saga, step, structured, wait
 from tests.core.random_shapes import Shapes
 

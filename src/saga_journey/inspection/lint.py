@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 from saga_journey.core.definition import JourneyDefinition, Milestone
-from saga_journey.core.paths import dead_arms, edges, later, places_of, reached, steps_by_milestone
 from saga_journey.core.shape import END, is_choice
+from saga_journey.inspection.paths import dead_arms, edges, later, places_of, reached, steps_by_milestone
 
 DEFAULT_WAIT = 60.0
 

@@ -12,9 +12,11 @@ from xml.etree import ElementTree
 import pytest
 
 from saga_journey.core.definition import ONE_CALL, ChildJourney, JourneyDefinition, Milestone
-from saga_journey.core.drawing import CONDITION, NAME, Layout, cut, description, spoken, width
-from saga_journey.core.graph import mermaid, svg
 from saga_journey.core.shape import Parallel, To
+from saga_journey.inspection.drawing import description
+from saga_journey.inspection.graph import mermaid, svg
+from saga_journey.inspection.layout import Layout
+from saga_journey.inspection.lettering import CONDITION, NAME, cut, spoken, width
 from tests.core.journeys import ORDER, PAID, saga, step, wait
 
 NASTY = 'input.name == "<script>alert(1)</script>" && \'"`]]>-->;#&amp;\u202e\n\x07\U0001f600 日本'

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from saga_journey.core.definition import JourneyDefinition, Milestone
-from saga_journey.core.drawing import svg
-from saga_journey.core.paths import Edge, edges
 from saga_journey.core.shape import is_choice
+from saga_journey.inspection.drawing import svg
+from saga_journey.inspection.paths import Edge, edges
 
 __all__ = ["mermaid", "svg"]
 
