@@ -139,7 +139,8 @@ def core() -> Verdict:
             return measured
         totals = json.loads(written.read_text(encoding="utf-8"))["totals"]
     share = 100 * totals["covered_branches"] / max(totals["num_branches"], 1)
-    figure = f"{share:.1f} % of the {totals['num_branches']} branches of the pure rooms taken; {CORE_BRANCHES:.0f} % needed"
+    taken = f"{share:.1f} % of the pure rooms' {totals['num_branches']} branches taken"
+    figure = f"{taken}; {CORE_BRANCHES:.0f} % needed"
     return Verdict(share >= CORE_BRANCHES, figure, tool("coverage", "report", *only).output)
 
 
