@@ -222,8 +222,8 @@ async def test_every_problem_of_a_request_at_once(stage: Stage, curator: Curator
     assert error.value.problems == (
         "compensation_handlers names 'x', which is no milestone",
         (
-            "milestone 'a' has no undo: name its handler in compensation_handlers, "
-            "or say None there when there is nothing to undo"
+            "milestone 'a' has no undo: name its handler, in `undo` or in compensation_handlers, "
+            "or say null (None) there when there is nothing to undo"
         ),
         "milestone 'a': action 'insights.analyze' is not registered (did you mean 'insights.analyse'?)",
         "milestone 'a': undo 'insights.revert' is not registered (did you mean 'insights.revert_analysis'?)",
@@ -239,7 +239,7 @@ async def test_every_problem_of_a_request_at_once(stage: Stage, curator: Curator
     [
         ({"milestones": []}, "it has no milestones"),
         ({"milestones": "a, b"}, "milestones: Input should be a valid list"),
-        ({"milestones": [7]}, "milestones[0]: Input should be a valid dictionary or instance of MilestoneRequest"),
+        ({"milestones": [7]}, "milestones[0]: an object is wanted"),
         (
             {"milestones": [{"action": "insights.publish", "undo": None, "retries": 3}]},
             "milestones[0].retries is not a field (did you mean 'retry'?)",

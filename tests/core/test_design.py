@@ -66,8 +66,8 @@ def test_an_undo_may_be_named_by_the_action_or_said_to_be_nothing() -> None:
 def test_an_undo_that_nobody_spoke_of_is_a_problem_before_the_pivot_only() -> None:
     assert problems(rows("reserve", "mail", "charge")) == (
         (
-            "milestone 'mail' has no undo: name its handler in compensation_handlers, "
-            "or say None there when there is nothing to undo"
+            "milestone 'mail' has no undo: name its handler, in `undo` or in compensation_handlers, "
+            "or say null (None) there when there is nothing to undo"
         ),
     )
     past = {"milestones": [{"id": "reserve"}, {"id": "charge", "pivot": True}, {"id": "mail"}]}
@@ -96,7 +96,7 @@ def test_known_handlers_that_are_all_there() -> None:
         ({}, "milestones: Field required"),
         ({"milestones": {"id": "a"}}, "milestones: Input should be a valid list"),
         ({"milestones": "reserve"}, "milestones: Input should be a valid list"),
-        ({"milestones": ["reserve"]}, "milestones[0]: Input should be"),
+        ({"milestones": ["reserve"]}, "milestones[0]: an object is wanted"),
         ({"milestones": [{}]}, "milestones[0].id: Field required"),
         ({"milestones": [{"id": 7}]}, "milestones[0].id: Input should be a valid string"),
         ({"milestones": [{"id": "a", "timout": 5}]}, "milestones[0].timout is not a field (did you mean 'timeout'?)"),

@@ -57,6 +57,12 @@ def _is_file(name: str) -> bool:
     return "/" in name or name.endswith(YAML)
 
 
+def _shown(template: Template) -> JourneyDefinition:
+    """The journey with every default; with what its example asks for, when it cannot do without being asked."""
+    asked = template.example["requirements"] if template.requirements.get("required") else {}
+    return _definition(template, asked)
+
+
 def _definition(template: Template, requirements: Mapping[str, Any]) -> JourneyDefinition:
     return design(template.name, template.fill(requirements), {})
 
@@ -68,7 +74,7 @@ def ls(given: Given) -> None:
     """Every template that comes with the library."""
     screen, rows = Screen(given), []
     for template in map(read_template, template_names()):
-        ids = [m.id for m in _definition(template, template.example["requirements"]).milestones]
+        ids = [m.id for m in _shown(template).milestones]
         if given.json:
             screen.json({"name": template.name, "title": template.title, "milestones": ids})
         rows.append([(template.name, ""), (template.title, ""), (", ".join(ids), "dim")])
@@ -80,7 +86,7 @@ def ls(given: Given) -> None:
 def show(given: Given, name: str, *, as_written: bool, as_graph: bool) -> None:
     """One template: the whole of it, its own text, or its journey as a picture."""
     template, screen = _template(name), Screen(given)
-    definition = _definition(template, template.example["requirements"])
+    definition = _shown(template)
     if as_written:
         source = Path(name) if _is_file(name) else file_of(name)
         screen.out(*source.read_text("utf-8").splitlines())

@@ -112,7 +112,7 @@ def _with_undos_of_branch(branch: Any, undos: Mapping[str, str | None]) -> Any:
     return [_with_undo(branch, undos)] if isinstance(branch, Mapping) else branch
 
 
-_OURS = frozenset({"milestone", "block", "str", "ToRequest"})  # how a union names its members in a place
+_OURS = frozenset({"a milestone", "a block", "a name", "a choice"})  # how a union names its members in a place
 
 
 def _sentence(error: dict[str, Any]) -> str:
@@ -121,6 +121,8 @@ def _sentence(error: dict[str, Any]) -> str:
     known = {name for model in _MODELS for name in model.model_fields}
     if error["type"] == "extra_forbidden":
         return f"{place} is not a field{did_you_mean(error['loc'][-1], known)}"
+    if error["type"] in ("model_type", "model_attributes_type"):
+        return f"{place}: an object is wanted"
     return f"{place}: {error['msg']}"
 
 
@@ -134,8 +136,8 @@ def _silent_undos(milestones: Sequence[MilestoneRequest]) -> list[str]:
             break  # at and after the pivot there is no way back, so nothing has to be said
         if not m.says_undo():
             found.append(
-                f"milestone {m.id!r} has no undo: name its handler in compensation_handlers, "
-                "or say None there when there is nothing to undo"
+                f"milestone {m.id!r} has no undo: name its handler, in `undo` or in compensation_handlers, "
+                "or say null (None) there when there is nothing to undo"
             )
     return found
 

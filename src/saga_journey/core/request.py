@@ -48,6 +48,15 @@ class ToRequest(_Request):
     when: str | None = None
 
 
+def _kind_of_next(step: Any) -> str:
+    return "a name" if isinstance(step, str) else "a choice"
+
+
+NextRequest = Annotated[
+    Annotated[str, Tag("a name")] | Annotated[ToRequest, Tag("a choice")], Discriminator(_kind_of_next)
+]
+
+
 class ChildRequest(_Request):
     """The journey that a milestone of kind child runs, as it was designed."""
 
@@ -77,7 +86,7 @@ class MilestoneRequest(_Request):
     optional: bool = False
     at_most_once: bool = False
     params: Any = None
-    next_steps: list[str | ToRequest] = Field(default_factory=list)
+    next_steps: list[NextRequest] = Field(default_factory=list)
     child: ChildRequest | None = None
     given: str | None = None
     effects: Effects | None = None
@@ -127,11 +136,11 @@ class ParallelRequest(_Request):
 
 def _kind_of_step(row: Any) -> str:
     block = isinstance(row, ParallelRequest) or (isinstance(row, Mapping) and "parallel" in row)
-    return "block" if block else "milestone"
+    return "a block" if block else "a milestone"
 
 
 StepRequest = Annotated[
-    Annotated[MilestoneRequest, Tag("milestone")] | Annotated[ParallelRequest, Tag("block")],
+    Annotated[MilestoneRequest, Tag("a milestone")] | Annotated[ParallelRequest, Tag("a block")],
     Discriminator(_kind_of_step),
 ]
 
