@@ -164,7 +164,7 @@ async def test_types_and_templates(stage: Stage) -> None:
             UnknownJourneyType, match=r"no template is called 'order_procesing' \(did you mean 'order_pro"
         ):
             await door.get_journey_template("order_procesing")
-        with pytest.raises(UnknownJourneyType, match="or give the milestones of the journey yourself"):
+        with pytest.raises(UnknownJourneyType, match="or give the milestones yourself"):
             await door.design_journey("form", {}, ANN)
 
 

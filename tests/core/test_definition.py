@@ -15,7 +15,7 @@ from saga_journey.core.definition import (
     Retry,
     plain,
 )
-from saga_journey.errors import DefinitionError
+from saga_journey.errors import DefinitionError, brief
 
 NAN, INF = float("nan"), float("inf")
 
@@ -28,7 +28,9 @@ def problems(*milestones: Milestone, **options: Any) -> str:
     """All that is said against it."""
     with pytest.raises(DefinitionError) as refused:
         JourneyDefinition(options.pop("name", "order"), options.pop("version", 1), milestones, **options)
-    assert str(refused.value).startswith(f"journey {refused.value.name!r} has {len(refused.value.problems)} problem")
+    assert str(refused.value).startswith(
+        f"journey {brief(refused.value.name)} has {len(refused.value.problems)} problem"
+    )
     return "\n".join(refused.value.problems)
 
 
