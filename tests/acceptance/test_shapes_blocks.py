@@ -235,7 +235,7 @@ async def test_a_branch_that_never_ends_is_left_behind_and_the_block_goes_on(
         release.set()
     assert isinstance(outcome, Completed)
     assert outcome.results["stubborn"] == "attempt 2"
-    assert book == ["stubborn 1", "quick", "stubborn 2"]
+    assert sorted(book) == ["quick", "stubborn 1", "stubborn 2"]
     assert len(caplog.records) == 1
 
 
@@ -341,18 +341,20 @@ def counted(thing: object, method: str) -> Iterator[list[None]]:
 async def test_calls_that_do_not_end_within_the_grace_are_lost_both(stage: Stage) -> None:
     stage.participant.will("flight", hold(effect=True))
     stage.participant.will("car", hold(effect=True))
-    saga = trip(stage)
+    long = {"timeout": 1e6}  # however long the closing takes, no call runs out of time
+    saga = stage.saga(parallel(stage.step("flight", **long), stage.step("car", **long)), stage.step("pay"))
     async with stage.moving(saga, grace=5.0) as journeys:
         run = await journeys.start(saga, {})
         await stage.participant.called("flight")
         await stage.participant.called("car")
         closing = asyncio.create_task(journeys.close())
-        await stage.clock.pass_time(6)
-        await closing
+        async with asyncio.timeout(PATIENCE):
+            while not closing.done():
+                await stage.clock.pass_time(1)
     async with stage.moving(saga) as journeys:
         assert isinstance(await ended(journeys.run(run.saga_id)), Completed)
     assert sum(isinstance(e, AttemptLost) for e in stage.story.events()) == 2
-    assert stage.participant.standing() == ["plan", "flight", "car", "seat", "pay"]
+    assert stage.participant.standing() == ["flight", "car", "pay"]
 
 
 # --- what is decided but not durable ----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from saga_journey.ports import Message
 from tests.core import families
 from tests.core.families import Walk
 
-SEEDS = 1500
+SEEDS = 5000
 """At most so many families are tried for a bug."""
 
 Patch = Callable[[pytest.MonkeyPatch], None]

@@ -9,7 +9,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from saga_journey import Failed, Journeys, Rejected, Run, Saga, SagaJourneyError, UserContext
+from saga_journey.core.children import child_id
 from saga_journey.core.commands import Answer
+from saga_journey.errors import UnknownSaga
 from saga_journey.outcomes import Outcome
 from saga_journey.testing.acknowledged import ClientLog, read_log
 from tests.crash.place import Place
@@ -20,6 +22,9 @@ INPUT = {"order": 42}
 WAITS_FOR_CODE = "handler_missing"
 
 Verb = Callable[[Run, str], Awaitable[Answer]]
+
+MINDING = ("retry", "mark_undone", "it_happened", "resolve")
+"""What a child is told that waits for a person, one after the other."""
 
 VERBS: dict[str, Verb] = {
     "cancel": lambda run, id: run.cancel("changed my mind", command_id=id),
@@ -67,6 +72,32 @@ class Client:
         """Start, whatever the plan says, and wait for the outcome."""
         run = await self._journeys.start(saga, INPUT, key=self._key, user_context=self._who)
         self._log.started(self.tenant, saga.name, self._key, INPUT, run.saga_id)
+        minders = [asyncio.create_task(self._mind(run, name)) for name in self._plan.nested]
+        try:
+            return await self._see_through(run)
+        finally:
+            for minder in minders:
+                minder.cancel()
+            await asyncio.gather(*minders, return_exceptions=True)
+
+    async def _mind(self, run: Run, name: str) -> None:
+        """A child that waits for a person gets what it needs in the end, or its parent would wait for ever."""
+        own = self._journeys.run(child_id(run.saga_id, name, 1), self._who)
+        said = 0
+        while True:
+            self._progress.made.clear()
+            try:
+                outcome = await own.outcome()
+            except UnknownSaga:
+                await self._progress.made.wait()  # it has not been started yet
+                continue
+            if isinstance(outcome, Failed):
+                await self._ask(own, MINDING[min(said, len(MINDING) - 1)], f"mind-{name}-{said}")
+                said += 1
+            else:
+                await self._progress.made.wait()
+
+    async def _see_through(self, run: Run) -> Outcome:
         ending = asyncio.create_task(self._outcome(run))
         if self._plan.external is not None and (await run.status()).waiting_for is not None:
             self._progress.wake_partner()

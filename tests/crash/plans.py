@@ -79,6 +79,11 @@ class Plan:
         """Also those of blocks and children."""
         return tuple(step for part in self.steps for step in _steps_of(part))
 
+    @property
+    def nested(self) -> tuple[str, ...]:
+        """The milestones that run a child."""
+        return tuple(part.name for part in self.steps if isinstance(part, Nested))
+
     def step(self, name: str) -> Step:
         return next(step for step in self.every_step if step.name == name)
 

@@ -20,7 +20,7 @@ from saga_journey.testing.participants import KILLED as TAKEN_ALONG
 from saga_journey.testing.participants import Reply
 from tests.crash.life import Life, Pipes, Planted, work
 from tests.crash.place import Place
-from tests.crash.plans import OK, Block, Plan, Step
+from tests.crash.plans import OK, Block, Nested, Plan, Step
 from tests.crash.processes import HUNG, KILLED, PATIENCE, ended, fork, go_on, stopped_or_ended
 
 NAMES = ("reserve", "charge", "pack", "ship", "thank")
@@ -96,15 +96,18 @@ def _plan(rng: random.Random, seed: int) -> Plan:
     )
 
 
-def _shaped(rng: random.Random, steps: tuple[Step, ...], pivot: int | None) -> tuple[Step | Block, ...]:
-    """Some of the steps as a block: the same saga, but for what runs side by side."""
+def _shaped(rng: random.Random, steps: tuple[Step, ...], pivot: int | None) -> tuple[Step | Block | Nested, ...]:
+    """Some of the steps as a block, or as a child: the same saga, but for what runs side by side, or as a saga."""
     firsts = [n for n in range(len(steps) - 1) if pivot not in (n, n + 1)]
     if not firsts or rng.random() < 0.6:
         return steps
     first = rng.choice(firsts)
     longer = first + 2 < len(steps) and pivot != first + 2 and rng.random() < 0.5
     second = steps[first + 1 : first + 3] if longer else steps[first + 1 : first + 2]
-    return (*steps[:first], Block(((steps[first],), second)), *steps[first + 1 + len(second) :])
+    past = pivot is not None and first > pivot
+    nested = not past and rng.random() < 0.5
+    part = Nested("nested", (steps[first], *second)) if nested else Block(((steps[first],), second))
+    return (*steps[:first], part, *steps[first + 1 + len(second) :])
 
 
 def _step(rng: random.Random, name: str, place: int, pivot: int | None) -> Step:

@@ -50,6 +50,8 @@ def _resolved(s: SagaEvidence, fact: Fact, end: Fact) -> bool:
     spec = s.spec(_name(fact))
     if spec.optional or not can_be_undone(spec):
         return True  # listed as doubtful; or said out loud that there is nothing to undo
+    if isinstance(end.event, ev.SagaResolved) and spec.id in end.event.left:
+        return True  # a person closed it over another one, and was told that this is left
     return any(_name(f) == spec.id and fact.seq < f.seq < end.seq for f in s.facts_of(*_RESOLVES))
 
 
