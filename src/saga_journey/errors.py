@@ -33,8 +33,9 @@ Verdict                        raised by handlers, never by the library
 
 from __future__ import annotations
 
+import difflib
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 100
@@ -43,6 +44,12 @@ _brief.maxstring = _brief.maxother = 100
 def brief(value: object) -> str:
     """What somebody gave, as a message shows it: at most 100 characters of a text, a few items of a list."""
     return _brief.repr(value)
+
+
+def did_you_mean(name: object, known: Collection[str]) -> str:
+    """ " (did you mean 'x'?)", or nothing when no known name comes near."""
+    close = difflib.get_close_matches(str(name), known, 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 class SagaJourneyError(Exception):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from saga_journey.authoring import Journey
 from saga_journey.errors import SagaJourneyError
 from saga_journey.handlers.curator import Curator
-from saga_journey.orchestrators.analytics import JourneyAnalytics
-from saga_journey.orchestrators.mvp import MVPJourneyOrchestrator
-from saga_journey.orchestrators.saga import SagaJourneyOrchestrator
-from saga_journey.orchestrators.session import SessionJourneyOrchestrator
-from saga_journey.orchestrators.structured import StructuredJourneyOrchestrator
-from saga_journey.orchestrators.tracker import MilestoneTracker
 from saga_journey.ports import Observer, RunRecord, Search, Store
 from saga_journey.runs import Run, Runs, UserContext
+
+if TYPE_CHECKING:
+    from saga_journey.orchestrators.analytics import JourneyAnalytics
+    from saga_journey.orchestrators.mvp import MVPJourneyOrchestrator
+    from saga_journey.orchestrators.saga import SagaJourneyOrchestrator
+    from saga_journey.orchestrators.session import SessionJourneyOrchestrator
+    from saga_journey.orchestrators.structured import StructuredJourneyOrchestrator
+    from saga_journey.orchestrators.tracker import MilestoneTracker
 
 I = TypeVar("I")  # noqa: E741 - the input type of a saga
 
@@ -25,17 +28,52 @@ class Journeys:
     def __init__(self, runs: Runs, opened: frozenset[str]) -> None:
         self._runs = runs
         self._opened = opened
-        self.saga: SagaJourneyOrchestrator = SagaJourneyOrchestrator(runs)
+
+    # --- the other doors: a program uses few of them, and imports only those ---
+
+    @cached_property
+    def saga(self) -> SagaJourneyOrchestrator:
         """The second door: sagas designed from plain data."""
-        self.structured: StructuredJourneyOrchestrator = StructuredJourneyOrchestrator(runs)
-        self.session: SessionJourneyOrchestrator = SessionJourneyOrchestrator(runs)
+        from saga_journey.orchestrators.saga import SagaJourneyOrchestrator
+
+        return SagaJourneyOrchestrator(self._runs)
+
+    @cached_property
+    def structured(self) -> StructuredJourneyOrchestrator:
+        """Ordered journeys, undone by hand."""
+        from saga_journey.orchestrators.structured import StructuredJourneyOrchestrator
+
+        return StructuredJourneyOrchestrator(self._runs)
+
+    @cached_property
+    def session(self) -> SessionJourneyOrchestrator:
         """Free navigation: areas in any order."""
-        self.mvp: MVPJourneyOrchestrator = MVPJourneyOrchestrator(runs)
+        from saga_journey.orchestrators.session import SessionJourneyOrchestrator
+
+        return SessionJourneyOrchestrator(self._runs)
+
+    @cached_property
+    def mvp(self) -> MVPJourneyOrchestrator:
         """The four-pillar journey."""
-        self.tracker: MilestoneTracker = MilestoneTracker(runs)
+        from saga_journey.orchestrators.mvp import MVPJourneyOrchestrator
+
+        return MVPJourneyOrchestrator(self._runs)
+
+    @cached_property
+    def tracker(self) -> MilestoneTracker:
         """Milestones one by one: where they stand, and what a person can do with them."""
-        self.analytics: JourneyAnalytics = JourneyAnalytics(runs)
+        from saga_journey.orchestrators.tracker import MilestoneTracker
+
+        return MilestoneTracker(self._runs)
+
+    @cached_property
+    def analytics(self) -> JourneyAnalytics:
         """Numbers about a journey: completion, durations, where runs stop, what to look at."""
+        from saga_journey.orchestrators.analytics import JourneyAnalytics
+
+        return JourneyAnalytics(self._runs)
+
+    # --- runs ---
 
     @property
     def store(self) -> Store:

@@ -174,7 +174,9 @@ class Run:
         """What `compensate` would do now: which undos, in which order, with what, and what cannot be undone."""
         state = await self._state()
         plan = preview(state)
-        missing = tuple(u.handler for u in plan.undos if u.handler not in self._runs.curator)
+        undos = {m.id: m.undo for m in state.definition.milestones}  # a child has none: it undoes itself
+        named = (undos[planned.milestone] for planned in plan.undos)
+        missing = tuple(name for name in named if name is not None and name not in self._runs.curator)
         return replace(plan, missing_handlers=missing)
 
     async def outcome(self, timeout: float | None = None) -> outcomes.Outcome:  # noqa: ASYNC109 - it says StillRunning

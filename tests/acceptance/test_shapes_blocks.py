@@ -473,6 +473,24 @@ async def test_a_call_that_cannot_be_recorded_does_not_give_its_sibling_away(
     assert stage.participant.standing() == ["flight", "car", "pay"]
 
 
+async def test_a_call_that_cannot_be_recorded_is_counted_as_lost(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that a call that can never be recorded ends, as any other one that is tried in vain."""
+    saga = stage.saga(stage.step("flight"), stage.step("pay"))
+    store = FailingOnce(await store_on(stage.clock, stage.url), "flight")
+    with caplog.at_level(logging.CRITICAL, "saga_journey.engine"):
+        async with open_journeys(store, sagas=[saga], clock=stage.clock, observers=[stage.story]) as journeys:
+            run = await journeys.start(saga, {})
+            await stage.participant.called("flight")
+            async with asyncio.timeout(PATIENCE):
+                while not [c for c in stage.participant.calls if c.milestone == "pay"]:
+                    await stage.clock.pass_time(1)
+            assert isinstance(await ended(run), Completed)
+            assert [entry.name for entry in await run.history()].count("attempt_lost") == 1
+    assert [c.attempt for c in stage.participant.calls if c.milestone == "flight"] == [1, 2]
+
+
 async def test_an_undo_waits_for_a_call_that_outlived_its_milestone(stage: Stage) -> None:
     """The partner says no while the request that asks him is under way: it ends first, then the others are undone."""
     stage.participant.will("ask", hold(effect=True))

@@ -6,8 +6,8 @@ import pytest
 
 from saga_journey.core.codec import encode_definition
 from saga_journey.core.definition import ONE_CALL, JourneyDefinition, Milestone, Retry
-from saga_journey.core.design import design, did_you_mean
-from saga_journey.errors import DefinitionError
+from saga_journey.core.design import design
+from saga_journey.errors import DefinitionError, did_you_mean
 
 UNDOS: dict[str, str | None] = {"reserve": "release", "charge": "refund"}
 

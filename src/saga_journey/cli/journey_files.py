@@ -23,8 +23,8 @@ from saga_journey.core.canonical import MAX_BYTES
 from saga_journey.core.codec import encode_definition
 from saga_journey.core.definition import JourneyDefinition, plain
 from saga_journey.core.design import design
-from saga_journey.core.design import did_you_mean as nearest
 from saga_journey.errors import DefinitionError, NotJson
+from saga_journey.errors import did_you_mean as nearest
 from saga_journey.handlers.conditions import problem_with_condition
 from saga_journey.journey_templates import read_template, read_yaml, template_names
 

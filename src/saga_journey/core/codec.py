@@ -18,7 +18,6 @@ from saga_journey.core import session_definition as session
 from saga_journey.core.canonical import Json, encode
 from saga_journey.core.commands import COMMAND_NAMES, Answer, External
 from saga_journey.core.definition import JourneyDefinition, plain
-from saga_journey.core.design import from_plain
 from saga_journey.core.events import WIRE_NAMES, Because, Event, MilestoneCompleted, Parent
 
 UPCASTERS: dict[str, Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]] = {}
@@ -134,6 +133,8 @@ def encode_definition(definition: JourneyDefinition | session.SessionDefinition)
 
 
 def decode_definition(text: str) -> JourneyDefinition:
+    from saga_journey.core.design import from_plain  # its models cost 40 ms: whoever reads one pays, not every import
+
     return from_plain(from_json(text))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from saga_journey.core.request import (
     put_in_line,
 )
 from saga_journey.core.shape import Parallel, problems_of_conditions
-from saga_journey.errors import DefinitionError, NotJson
+from saga_journey.errors import DefinitionError, NotJson, did_you_mean
 
 
 def from_plain(stored: Mapping[str, Any]) -> JourneyDefinition:
@@ -162,9 +161,3 @@ def _unknown_handlers(milestones: Sequence[MilestoneRequest], known: Collection[
 
 def _action(m: MilestoneRequest) -> str | None:
     return m.action or (m.id if m.kind == "action" else None)
-
-
-def did_you_mean(name: object, known: Collection[str]) -> str:
-    """ " (did you mean 'x'?)", or nothing when no known name comes near."""
-    close = difflib.get_close_matches(str(name), known, 1)
-    return f" (did you mean {close[0]!r}?)" if close else ""

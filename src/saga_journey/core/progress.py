@@ -178,9 +178,15 @@ def verbs(state: RunState) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for attention in state.attention:
         for verb in VERBS[attention.kind]:
-            if verb != "cancel" or (state.direction == DO and not state.past_pivot):
+            if _is_taken(state, verb):
                 found[verb] = None
     return tuple(found)
+
+
+def _is_taken(state: RunState, verb: str) -> bool:
+    if verb == "resolve":
+        return state.status is SagaStatus.FAILED  # not while a sibling still moves
+    return verb != "cancel" or (state.direction == DO and not state.past_pivot)
 
 
 def percent(state: RunState) -> int:

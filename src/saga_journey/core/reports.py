@@ -160,9 +160,12 @@ def undo_given_up(state: RunState, index: int, error: str) -> list[Event]:
 
 def on_take_over(state: RunState, now: float, calling: Collection[int]) -> list[Event]:
     """What the dead owner may have been calling is lost, and counted before anything is called again (SEMANTICS 22)."""
-    events: list[Event] = []
-    after, left = state.copy(), doubtful(state, now)
+    left = doubtful(state, now)
     busy = {index for index in calling if index not in left}
+    if len(left) == 1:
+        return _lost(state, left[0], now, busy)
+    events: list[Event] = []
+    after = state.copy()
     while left:  # each on the state that the one before it left: it may have been the end of the way forward
         new = _lost(after, left.pop(0), now, busy.union(left))
         for event in new:

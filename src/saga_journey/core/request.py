@@ -25,7 +25,7 @@ from saga_journey.core.shape import Parallel, To
 
 
 class _Request(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True, extra="forbid", strict=True)
 
 
 class RetryRequest(_Request):

@@ -13,8 +13,7 @@ from typing import Any
 
 from saga_journey.core.canonical import encode
 from saga_journey.core.definition import NAME
-from saga_journey.core.design import did_you_mean
-from saga_journey.errors import DefinitionError, NotJson, UnknownArea, brief
+from saga_journey.errors import DefinitionError, NotJson, UnknownArea, brief, did_you_mean
 
 MAX_AREAS = 100
 MAX_NAMES = 100

@@ -10,13 +10,16 @@ import inspect
 from collections.abc import Callable
 from functools import lru_cache
 from types import NoneType, SimpleNamespace, UnionType
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic_core import ValidationError
 
 from saga_journey.core.canonical import NULL, Json, decode, encode
 from saga_journey.errors import CannotDecode, InvalidInput
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 UNDECLARED: Any = inspect.Signature.empty
 _PLAIN = (str, int, float, bool, dict, list, NoneType, Any, object, UNDECLARED)
@@ -148,6 +151,8 @@ def _exact_type(declared: Any) -> type | None:
 
 
 def _adapter(declared: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # 20 ms: whoever declares a type pays, not every import
+
     return TypeAdapter(declared)
 
 

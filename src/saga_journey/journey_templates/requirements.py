@@ -11,8 +11,7 @@ from functools import cache
 from typing import Any
 
 from saga_journey.core.canonical import encode, printable
-from saga_journey.core.design import did_you_mean
-from saga_journey.errors import NotJson, SagaJourneyError
+from saga_journey.errors import NotJson, SagaJourneyError, did_you_mean
 
 KEYWORDS = frozenset(
     {"type", "title", "description", "default", "examples", "enum"}

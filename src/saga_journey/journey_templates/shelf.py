@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from saga_journey.core.design import did_you_mean
-from saga_journey.errors import DefinitionError, UnknownJourneyType
+from saga_journey.errors import DefinitionError, UnknownJourneyType, did_you_mean
 from saga_journey.journey_templates.reading import read_file
 from saga_journey.journey_templates.template import Template, template_of
 

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from saga_journey.core.canonical import MAX_BYTES, encode
 from saga_journey.core.definition import MAX_MILESTONES
-from saga_journey.core.design import design, did_you_mean
-from saga_journey.errors import DefinitionError
+from saga_journey.core.design import design
+from saga_journey.errors import DefinitionError, did_you_mean
 from saga_journey.journey_templates.requirements import problems_of, problems_of_schema, with_defaults
 
 GAP = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
@@ -72,14 +72,14 @@ def template_of(document: object, name: str) -> Template:
 
 
 class _Example(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", strict=True)
 
     requirements: dict[str, Any]
     input: Any
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", strict=True)
 
     name: str
     title: str

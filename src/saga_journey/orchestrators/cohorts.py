@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from saga_journey.core.design import did_you_mean
-from saga_journey.errors import InvalidInput, UnknownJourney
+from saga_journey.errors import InvalidInput, UnknownJourney, did_you_mean
 from saga_journey.orchestrators.designs import Designs
 from saga_journey.ports import Cohort, Count, Durations, Figures, Period, SampledRun, StoredJourney
 from saga_journey.runs import Runs, UserContext, tenant_of

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from saga_journey.core.definition import JourneyDefinition, JourneyKind, plain
-from saga_journey.core.design import design, did_you_mean
-from saga_journey.errors import DefinitionError, UnknownJourney, UnknownJourneyType
+from saga_journey.core.design import design
+from saga_journey.errors import DefinitionError, UnknownJourney, UnknownJourneyType, did_you_mean
 from saga_journey.handlers.conditions import problem_with_condition
 from saga_journey.journey_templates import read_template, template_names
 from saga_journey.runs import Runs, UserContext, tenant_of

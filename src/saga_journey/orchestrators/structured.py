@@ -7,8 +7,7 @@ from dataclasses import asdict
 from typing import Any, Required, TypedDict
 
 from saga_journey.core.commands import Answer
-from saga_journey.core.design import did_you_mean
-from saga_journey.errors import InvalidInput, UnknownJourneyType
+from saga_journey.errors import InvalidInput, UnknownJourneyType, did_you_mean
 from saga_journey.journey_templates import read_template, template_names
 from saga_journey.orchestrators.designs import Customization, DesignedJourney, Designs
 from saga_journey.runs import Run, Runs, UserContext

@@ -10,12 +10,11 @@ from typing import Any
 
 from saga_journey.core.commands import Answer
 from saga_journey.core.definition import JourneyDefinition
-from saga_journey.core.design import did_you_mean
 from saga_journey.core.events import DO
 from saga_journey.core.progress import history, must_come_first
 from saga_journey.core.state import PENDING, RunState
 from saga_journey.core.tally import Followed, follow
-from saga_journey.errors import Rejected, UnknownMilestone
+from saga_journey.errors import Rejected, UnknownMilestone, did_you_mean
 from saga_journey.orchestrators import tracker_views as views
 from saga_journey.orchestrators.cohorts import ask
 from saga_journey.orchestrators.samples import MOST, take_sample

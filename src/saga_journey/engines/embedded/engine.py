@@ -326,8 +326,14 @@ class EmbeddedEngine:
 
     async def _drop(self, run: OwnedRun) -> None:
         """Something unforeseen: give the run back, so that it is claimed again, in a while, and not forgotten."""
-        if not run.gone and not self._closed:
-            run.calling = ()
+        if run.gone or self._closed:
+            return
+        run.calling = ()
+        try:
+            await self._turns.take(run, TakeOver())  # what was called and not recorded is lost, and counted as such
+        except Exception:
+            log.exception("%s: nor can be written that a call was lost", run.saga_id)
+        if not run.gone:
             await self._turns.release(run, rest=REST)
 
     def _told(self, run: OwnedRun, write: TurnWrite, answers: Sequence[tuple[str, Answer]]) -> None:
