@@ -58,7 +58,7 @@ class Ours:
     async def run_saga(self, number: int, mode: Mode) -> str:
         run = await self._journeys.start(W, workload.order(number, mode))
         outcome = await run.outcome()
-        return ENDS.get(type(outcome), repr(outcome))
+        return ENDS.get(type(outcome)) or repr(outcome)
 
 
 @asynccontextmanager
