@@ -7,10 +7,8 @@ in its first commit, and it goes on.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 
 from saga_journey.config import Settings
 from saga_journey.core import events as ev
@@ -20,6 +18,7 @@ from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.evolve import evolve
 from saga_journey.core.state import RunState, SagaStatus
 from saga_journey.engines.embedded.clock import pass_until
+from saga_journey.engines.embedded.collector import Collector
 from saga_journey.engines.embedded.family import Family
 from saga_journey.engines.embedded.owned import OwnedRun, Sent
 from saga_journey.engines.embedded.turn import NEVER, Turns
@@ -46,9 +45,6 @@ log: logging.Logger = logging.getLogger("saga_journey.engine")
 LOOK_EVERY = 1.0
 """How often a worker with room looks for runs of dead workers (seconds)."""
 
-MANY = 1000
-"""A claim of so many runs is a recovery."""
-
 
 class Scheduler:
     """Owns runs. `drive` moves one until it ends, waits, or is lost."""
@@ -72,6 +68,7 @@ class Scheduler:
         self._settings = settings
         self._observe = observe
         self._drive = drive
+        self._collector = Collector()
         self.owned: dict[RunKey, OwnedRun] = {}
         self.reserved: int = 0  # places promised to starts whose commit is under way
         self._waiting: set[RunKey] = set()  # runs started here that found no place
@@ -104,6 +101,7 @@ class Scheduler:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._claim_under_way is not None:  # what it claims is ours to release
             await asyncio.gather(self._claim_under_way, return_exceptions=True)
+        self._collector.wake()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -173,10 +171,10 @@ class Scheduler:
         self._behind = len(claimed.runs) == asked
         if not self._behind:
             self._waiting.clear()  # what was not claimed now is owned by other workers
-        with _collector_at_rest(len(claimed.runs)):
-            for run in claimed.runs:
-                self._waiting.discard(run.record.key)
-                await self._adopt(run)
+        self._collector.claimed(len(claimed.runs))
+        for run in claimed.runs:
+            self._waiting.discard(run.record.key)
+            await self._adopt(run)
         if self._behind and self.room > 0:
             self.nudge()
         elif claimed.next_due is not None:
@@ -294,22 +292,6 @@ class Scheduler:
             self._wake_at(write.row.due_at)
         if self._waiting or self._behind or run.alone or run.inbox:  # what arrived last is for its next owner
             self.nudge()
-
-
-@contextlib.contextmanager
-def _collector_at_rest(runs: int) -> Iterator[None]:
-    """For a big claim: all that it loads stays, so the collector would look through it again and again, in vain.
-
-    That is a fifth of the time in which 10,000 runs recover. It rests for some tenths of a second.
-    """
-    rests = runs >= MANY and gc.isenabled()
-    if rests:
-        gc.disable()
-    try:
-        yield
-    finally:
-        if rests:
-            gc.enable()
 
 
 def fold(definition: JourneyDefinition, claimed: ClaimedRun) -> RunState:
