@@ -21,7 +21,8 @@ from tests.cli.test_looking import keys
 
 READING = (["ls"], ["get", "@last"], ["watch", "@last"], ["history", "@last"], ["db", "status"])
 AS_NOBODY = """
-import os, saga_journey.cli.doctor
+import os, pydantic, saga_journey.cli.doctor, saga_journey.core.design
+pydantic.TypeAdapter(int)  # a Python that nobody may read has to be imported before
 if os.getuid() == 0:  # to root everything is writable
     os.setgid(65534)
     os.setuid(65534)

@@ -30,7 +30,7 @@ from saga_journey.journey_templates import (
 )
 from saga_journey.journey_templates.template import template_of
 
-AT_ONCE = 0.1
+AT_ONCE = 0.5
 """Seconds of this processor: so long may it take to see that something is wrong."""
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(

@@ -1,8 +1,8 @@
 """Python's cyclic collector rests while thousands of runs are recovered.
 
-All that a recovery loads stays, so each full collection looks through all of it in vain, nearly half of the time in which
-10,000 runs come back. The collector is the process's, so it rests only after a big claim, two seconds at most, and only
-if it was at work before.
+All that a recovery loads stays, so a full collection looks through all of it in vain: that takes nearly half of the
+time in which 10,000 runs come back. The collector is the process's, so it rests only after a big claim, two seconds at
+most, and only if it was at work before.
 """
 
 from __future__ import annotations
