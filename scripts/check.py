@@ -6,6 +6,7 @@ tests come after them and have the machine to themselves, so that no verdict dep
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -122,7 +123,8 @@ def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def tests() -> Verdict:
     tool("coverage", "erase")
-    verdict = tool("coverage", "run", "-m", "pytest", "-n", "auto", "--dist", "worksteal", "-q")
+    workers = str(1 + (os.cpu_count() or 1))  # one more than processors: many tests wait for processes
+    verdict = tool("coverage", "run", "-m", "pytest", "-n", workers, "--dist", "worksteal", "-q")
     summary = re.findall(r"^.+ in \d+\.\d+s.*$", verdict.output, re.MULTILINE)[-1:]
     skipped = re.findall(r"^SKIPPED .+$", verdict.output, re.MULTILINE)  # shown also when all is well
     return Verdict(verdict.ok, "\n        ".join(line.strip("= ") for line in summary + skipped), verdict.output)
