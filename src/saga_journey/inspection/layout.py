@@ -63,18 +63,19 @@ class Layout:
     """Where everything of a definition lies."""
 
     def __init__(self, definition: JourneyDefinition) -> None:
-        self.d = definition
-        self.edges = edges(definition)
-        self.box = min(max([NARROWEST, *(width(m.id, NAME, mono=True) + 34 for m in definition.milestones)]), WIDEST)
-        self.ways = _levels([edge for edge in self.edges if not self.is_straight(edge)])
-        self.blocks = any(len(stage) > 1 for stage in definition.stages)
+        self.d: JourneyDefinition = definition
+        self.edges: list[Edge] = edges(definition)
+        names = (width(m.id, NAME, mono=True) + 34 for m in definition.milestones)
+        self.box: float = min(max([NARROWEST, *names]), WIDEST)
+        self.ways: list[Way] = _levels([edge for edge in self.edges if not self.is_straight(edge)])
+        self.blocks: bool = any(len(stage) > 1 for stage in definition.stages)
         heights = max((way.level for way in self.ways), default=0) * LEVEL
-        self.top = 84.0 + heights + (PAD if self.blocks or self.ways else 0)
+        self.top: float = 84.0 + heights + (PAD if self.blocks or self.ways else 0)
         self.cells: dict[int, Cell] = {}
         self.spans: list[Span] = []
         self._put()
         rows = max(len(stage) for stage in definition.stages)
-        self.bottom = self.row(rows - 1).undo + UNDO_HEIGHT + (PAD if self.blocks else 0)
+        self.bottom: float = self.row(rows - 1).undo + UNDO_HEIGHT + (PAD if self.blocks else 0)
 
     def row(self, number: int) -> Cell:
         return Cell(0.0, self.top + number * (HEIGHT + BETWEEN + UNDO_HEIGHT + ROWS))
@@ -99,7 +100,7 @@ class Layout:
             right = x + 2 * inside + columns * (self.box + GAP) - GAP
             self.spans.append(Span(x, right))
             x = right + self._gap_after(step)
-        self.end = x + 9
+        self.end: float = x + 9
 
     def _gap_after(self, step: int) -> float:
         """Wide enough for the condition on the way to the next step."""
