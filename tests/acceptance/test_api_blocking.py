@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from saga_journey import (
     external,
     milestone,
 )
+from saga_journey.config import Settings
 from saga_journey.errors import Closed, KeyConflict, StillRunning, UnknownSaga
 from saga_journey.orchestrators.saga import SagaJourneyOrchestrator
 from saga_journey.ports import Observation
@@ -210,3 +212,13 @@ def test_nothing_is_missing(asynchronous: type, synchronous: type) -> None:
 
 def parameters(method: Any) -> list[tuple[str, Any, Any]]:
     return [(p.name, p.kind, p.default) for p in inspect.signature(method).parameters.values()]
+
+
+@pytest.mark.parametrize("handled", [True, False])
+def test_sigterm_is_left_to_the_program_that_says_so(tmp_path: Path, handled: bool) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert before == signal.SIG_DFL, "the test runs in a process that handles it itself"
+    for options in ({"handle_sigterm": handled}, {"settings": Settings(handle_sigterm=handled)}):
+        with blocking.open_journeys(f"sqlite:///{tmp_path / 'journeys.db'}", **options):
+            assert (signal.getsignal(signal.SIGTERM) != before) is handled
+        assert signal.getsignal(signal.SIGTERM) == before

@@ -73,7 +73,7 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     mounted.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(mounted)]
     if os.getuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("only root can mount a disk of 400 KB")
+        pytest.skip("to mount a disk of 400 KB needs root; `a limit` is the same test for everybody")
     link = tmp_path / "journeys.db"
     link.symlink_to(mounted / "journeys.db")
     yield SmallDisk(mounted)
