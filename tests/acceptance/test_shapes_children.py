@@ -110,6 +110,9 @@ async def test_a_completed_parent_is_undone_the_day_after_with_its_child(stage: 
         run = await journeys.start(parent, {})
         await ended(run)
         await stage.clock.leap(DAY)
+        plan = await run.preview()
+        assert [planned.milestone for planned in plan.undos] == ["pay", "travel", "plan"]
+        assert plan.missing_handlers == (), "a child undoes itself: no handler is missing for it"
         assert (await run.compensate("the day after")).code == "applied"
         assert isinstance(await ended(run), Compensated)
     assert stage.participant.standing() == []

@@ -25,6 +25,7 @@ from saga_journey.core.commands import (
 )
 from saga_journey.core.definition import Milestone, Retry
 from saga_journey.core.events import AttentionRaised
+from saga_journey.core.progress import verbs
 from saga_journey.core.shape import Parallel, To
 from saga_journey.core.walk import intents
 from saga_journey.errors import DefinitionError
@@ -626,8 +627,10 @@ def test_a_backoff_beside_a_branch_in_attention_is_cut_short_by_name() -> None:
 
 def test_nobody_closes_a_journey_of_which_a_branch_still_moves() -> None:
     scenario = given(structured(block(step("a"), step("b")))).when(refused("a"), calling="b")
+    assert "resolve" not in verbs(scenario.state), "nobody is offered what is refused"
     scenario.when(Resolve("enough"), calling="b").then(calls="do b 1", answers="not_in_attention")
     scenario.when(ok("b")).then("milestone_completed b", status="failed")
+    assert "resolve" in verbs(scenario.state)
     scenario.when(Resolve("enough")).then("saga_resolved", status="resolved")
 
 
