@@ -21,6 +21,7 @@ from saga_journey.ids import new_id
 from saga_journey.journeys import Journeys
 from saga_journey.ports import Clock, Observer, Publisher, Store
 from saga_journey.runs import Runs
+from saga_journey.stores.server_url import is_postgres, must_have_driver
 from saga_journey.stores.sqlite import SqliteStore
 
 
@@ -39,16 +40,16 @@ async def open_journeys(
 ) -> AsyncIterator[Journeys]:
     """Opens the journeys of a database, and moves them until the block ends.
 
-    `store`: sqlite:///journeys.db, sqlite:////absolute/journeys.db or sqlite:///:memory:, or any open `ports.Store`,
-    which is closed at the end. `sagas` registers the handlers of sagas written in Python, `curator` any others.
-    `options` are fields of `Settings`, e.g. concurrency=64. `working=False` starts, asks and commands, and leaves the
-    moving to other processes.
+    `store`: sqlite:///journeys.db, sqlite:////absolute/journeys.db, sqlite:///:memory:, postgresql://role@host/database,
+    or any open `ports.Store`, which is closed at the end. `sagas` registers the handlers of sagas written in Python,
+    `curator` any others. `options` are fields of `Settings`, e.g. concurrency=64. `working=False` starts, asks and
+    commands, and leaves the moving to other processes.
 
     Raises DefinitionError when handlers clash, DefinitionChanged when a saga means something else than its unfinished
     runs under the same version, StoreError (SchemaTooNew, StoreReadOnly …) when the database cannot be used.
     """
     chosen = settings or Settings(**options)
-    opened: Store = await SqliteStore.open(store) if isinstance(store, str) else store
+    opened: Store = await _open_store(store) if isinstance(store, str) else store
     journeys: Journeys | None = None
     terminated: list[int] = []
     try:
@@ -68,6 +69,15 @@ async def open_journeys(
             await opened.close()
         if terminated:
             signal.raise_signal(signal.SIGTERM)  # now it takes its usual course
+
+
+async def _open_store(url: str) -> Store:
+    if not is_postgres(url):
+        return await SqliteStore.open(url)
+    must_have_driver()
+    from saga_journey.stores.postgres.store import PostgresStore
+
+    return await PostgresStore.open(url)
 
 
 async def _closed(journeys: Journeys) -> None:

@@ -2,7 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+EACH = "*"
+"""In `Limits.tenants`: every tenant that is not named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How fast a handler may be called by one worker: so many calls at once, so many begun in a second."""
+
+    at_once: int | None = None
+    per_second: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.at_once is None and self.per_second is None:
+            raise ValueError("a Rate without at_once= and per_second= limits nothing")
+        for name in ("at_once", "per_second"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} is {value!r}: it must be above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much may be under way. What is over a limit waits in the store, or for its turn; nothing is refused."""
+
+    journeys: Mapping[str, int] = field(default_factory=dict)
+    """So many runs of a journey are moved at once, over all workers."""
+
+    tenants: Mapping[str, int] = field(default_factory=dict)
+    """So many runs of a tenant are moved at once, over all workers; "*" is for each one that is not named."""
+
+    handlers: Mapping[str, Rate] = field(default_factory=dict)
+    """How fast a handler, an action or an undo, may be called by each worker."""
+
+    def __post_init__(self) -> None:
+        for kind in ("journeys", "tenants"):
+            for name, most in getattr(self, kind).items():
+                if most <= 0:
+                    raise ValueError(f"the limit of {kind} {name!r} is {most!r}: it must be above 0")
+
+    @property
+    def on_claims(self) -> bool:
+        """Some of them are about how many runs are moved."""
+        return bool(self.journeys or self.tenants)
+
+    def of_tenant(self, tenant: str) -> int | None:
+        return self.tenants.get(tenant, self.tenants.get(EACH))
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +72,18 @@ class Settings:
     grace: float = 30.0
     """How long a closing worker waits for the calls that are under way; what is left then counts as lost."""
 
+    undo_share: float = 0.25
+    """This share of `concurrency` is kept for sagas that are being undone: a rush of new ones cannot hold them up."""
+
+    limits: Limits = NO_LIMITS
+    """How many runs of a journey or a tenant are moved at once, and how fast handlers are called."""
+
+    keep_finished: float | None = None
+    """Sagas that ended so long ago are taken out of the database, by whatever worker has the time; None: never."""
+
+    archive_finished: bool = True
+    """What is taken out stays readable in the table `archive`; False: it is deleted."""
+
     linger: float = 30.0
     """How long the next call of a milestone waits for one that ran past its timeout and does not end."""
 
@@ -31,9 +94,11 @@ class Settings:
     """Close gracefully on SIGTERM, when nothing else in the program handles it."""
 
     def __post_init__(self) -> None:
-        for name in ("concurrency", "backlog", "lease"):
-            if getattr(self, name) <= 0:
+        for name in ("concurrency", "backlog", "lease", "keep_finished"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: it must be above 0")
         for name in ("grace", "linger", "handler_grace"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: it cannot be negative")
+        if not 0 <= self.undo_share < 1:
+            raise ValueError(f"undo_share is {self.undo_share!r}: it is a share, from 0 to below 1")

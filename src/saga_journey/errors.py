@@ -8,6 +8,7 @@ SagaJourneyError
 ├── CannotDecode               what is stored does not fit today's type
 ├── KeyConflict                the same idempotency key with another body
 ├── UnknownSaga                no such saga for this tenant
+│   └── Archived               it ended long ago and was taken out; nothing can be done with it any more
 ├── UnknownJourney             no such journey was designed for this tenant
 ├── UnknownMilestone           a journey has no such milestone; `.known` are those it has
 ├── UnknownJourneyType         no template has that name, and no milestones were given
@@ -21,6 +22,7 @@ SagaJourneyError
 ├── Closed                     these journeys were closed
 └── StoreError                 the database cannot do what was asked
     ├── StoreFull              no room on the disk; reads go on, writes resume by themselves
+    ├── StoreUnreachable       the database server does not answer; everything resumes when it does
     ├── StoreReadOnly          the file or its directory cannot be written
     ├── SchemaTooNew           written by a newer version of this library
     └── StoreBroken            the disk failed a write: this process must end and recover
@@ -112,6 +114,14 @@ class UnknownSaga(SagaJourneyError):
         super().__init__(f"no saga {brief(saga_id)} here: `saga ls` lists the ones you can see")
 
 
+class Archived(UnknownSaga):
+    """It ended long ago, and was moved to the archive: it cannot be undone or asked any more."""
+
+    def __init__(self, saga_id: str) -> None:
+        super().__init__(saga_id)
+        self.args = (f"{brief(saga_id)} ended long ago and was archived: what it was is in the table `archive`",)
+
+
 class UnknownJourney(SagaJourneyError):
     """No journey with this id, or of this name, is known for this tenant. `hint` says what to do instead."""
 
@@ -201,6 +211,10 @@ class StoreError(SagaJourneyError):
 
 class StoreFull(StoreError):
     """The disk has no room. Nothing new is accepted; what is known is written first when there is room again."""
+
+
+class StoreUnreachable(StoreError):
+    """The database server does not answer. What is known is kept, and written first when it is back."""
 
 
 class StoreReadOnly(StoreError):

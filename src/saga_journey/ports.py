@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from saga_journey.config import NO_LIMITS, Limits
 from saga_journey.core.canonical import Json
 from saga_journey.core.commands import Answer, Answered, External, Uncallable
 from saga_journey.core.definition import JourneyDefinition
@@ -32,6 +33,10 @@ CRASH_LOOP = 5
 
 FRAGILE = 2
 """A run whose open attempt was lost so often is claimed one at a time by each worker (SEMANTICS 21)."""
+
+
+PRUNED = Answer(False, "pruned", "it ended long ago, and was taken out just now")
+"""What a command for a run that is no more gets for an answer."""
 
 
 class RunKey(NamedTuple):
@@ -111,6 +116,24 @@ class Claimed:
     runs: list[ClaimedRun]
     next_due: float | None
     """When the next unowned run falls due that was not due when this was asked; None when none will by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a worker asks for when it claims."""
+
+    owner: int
+    room: int
+    """At most so many runs …"""
+    forward: int
+    """… and so many of them going forward: the rest of the room is for what is to be undone."""
+    served: Collection[int]
+    """The definitions all of whose handlers this worker has."""
+    grace: float
+    """Runs of other definitions are claimed after so many seconds, at once when no other worker lives: to be parked."""
+    fragile: bool
+    """One run whose attempts were lost twice may be among them."""
+    limits: Limits = NO_LIMITS
 
 
 class Worker(NamedTuple):
@@ -351,8 +374,11 @@ class Store(Protocol):
         ...
 
     @property
-    def full(self) -> bool:
-        """The disk has no room: nothing new is called until a commit has gone through."""
+    def stalled(self) -> bool:
+        """Nothing can be written for now: the disk has no room, or the server cannot be reached.
+
+        Nothing new is called until a commit has gone through.
+        """
         ...
 
     @property
@@ -407,33 +433,43 @@ class Store(Protocol):
         ...
 
     def start(self, new: NewRun) -> Awaitable[Started]:
-        """Durable when it returns. Raises StoreFull when there is no room."""
+        """Durable when it returns. Raises StoreFull when there is no room, StoreUnreachable when there is no server."""
         ...
 
     def commit(self, turn: TurnWrite) -> Awaitable[None]:
-        """Durable when it returns; waits while the disk is full.
+        """Durable when it returns; waits as long as nothing can be written.
 
         Raises Fenced when the claim is gone, Conflict when another turn has that seq; the very same turn is none.
         """
         ...
 
+    async def through(self) -> None:
+        """Returns when it is decided what became of every start and commit that was asked for before this."""
+
     async def enter(self, lease: float) -> int:
         """Registers this process as an owner of runs; alive while it holds its lock, or renews its lease."""
         ...
 
-    async def renew(self, owner: int, lease: float) -> None: ...
+    async def renew(self, owner: int, lease: float) -> bool:
+        """The lease runs from now on. False: it had run out, and others may have taken runs over meanwhile (`held`)."""
+        ...
 
-    async def leave(self, owner: int) -> None: ...
+    async def held(self, owner: int) -> set[RunKey]:
+        """The runs that this owner holds."""
+        ...
+
+    async def leave(self, owner: int) -> None:
+        """This owner is no more; what it still holds is left for others to take over."""
 
     async def workers(self) -> list[Worker]:
         """Every owner that is registered, also the dead ones whose runs nobody has taken over yet. Changes nothing."""
         ...
 
-    async def claim(self, owner: int, room: int, served: Collection[int], grace: float, *, fragile: bool) -> Claimed:
-        """Claims up to `room` runs that are due, each under a new epoch.
+    async def claim(self, wanted: Wanted) -> Claimed:
+        """Claims runs that are due, each under a new epoch: what dead workers left first, then what waits.
 
-        Runs of definitions not in `served` are claimed only after `grace` seconds (at once when no other worker is
-        live), to be parked. `fragile`: one run whose attempts were lost twice may be among them.
+        When more waits than there is room for, each tenant and each definition gets a share, whatever the others have
+        waiting, and so has what is to be undone. A claim whose answer was lost is found out, not repeated.
         """
         ...
 
@@ -452,16 +488,33 @@ class Store(Protocol):
 
     async def find(self, tenant: str, saga_id: str) -> RunRecord | None: ...
 
+    async def statuses(self, keys: Collection[RunKey]) -> dict[RunKey, SagaStatus]:
+        """How these runs stand; one that is no more is left out."""
+        ...
+
     async def load(self, key: RunKey) -> list[JournalRow]: ...
 
     async def search(self, tenant: str, search: Search) -> list[RunRecord]: ...
 
-    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Calls back when another process wrote. Returns what takes the callback away again."""
+    async def prune(self, before: float, most: int, *, archive: bool) -> int:
+        """Deletes runs that ended before that moment (store time), at most so many, oldest first; says how many.
+
+        Whole families only: a parent with all its children, when all of them have ended. A run with events that wait to
+        be published stays. `archive` keeps what it was, in a table of its own, where no run is looked for. A start key
+        goes with its run.
+        """
         ...
 
-    async def has_room(self) -> None:
-        """Returns when a commit has gone through since the disk was full."""
+    async def is_archived(self, tenant: str, saga_id: str) -> bool:
+        """It was pruned, and is kept in the archive."""
+        ...
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Calls back when another process wrote, or might have. Returns what takes the callback away again."""
+        ...
+
+    async def writable(self) -> None:
+        """Returns when a commit has gone through since the store stalled."""
 
     async def close(self) -> None: ...
 
@@ -486,7 +539,11 @@ class Engine(Protocol):
         ...
 
     def watch(self, key: RunKey) -> asyncio.Future[RunState | None]:
-        """The run's state when it has an outcome; None when this process stops moving it before that."""
+        """The run's state when it has an outcome; None when it is time to look into the store for it.
+
+        That is when this process stops moving it before it has one, and when another process brought it there. Raises
+        Closed, at once or later, when the engine is closed.
+        """
         ...
 
     def unwatch(self, key: RunKey, watcher: asyncio.Future[RunState | None]) -> None: ...

@@ -17,7 +17,7 @@ from saga_journey.core.evolve import evolve
 from saga_journey.core.machine import begin
 from saga_journey.core.progress import CompensationPlan, HistoryEntry, RunView, history, preview, view
 from saga_journey.core.state import FINAL, RunState, SagaStatus
-from saga_journey.errors import InvalidInput, KeyConflict, Rejected, StillRunning, UnknownSaga, brief
+from saga_journey.errors import Archived, InvalidInput, KeyConflict, Rejected, StillRunning, UnknownSaga, brief
 from saga_journey.handlers.curator import Curator
 from saga_journey.ports import Clock, Engine, InFlight, RunKey, RunRecord, Search, StartKey, Store
 
@@ -130,7 +130,8 @@ class Runs:
         """Raises UnknownSaga, also for the id of a session: that has no milestones to show, advance or cancel."""
         found = await self.store.find(tenant_of(who), saga_id) if _is_text(saga_id) else None
         if found is None or found.is_session:
-            raise UnknownSaga(saga_id)
+            archived = _is_text(saga_id) and await self.store.is_archived(tenant_of(who), saga_id)
+            raise Archived(saga_id) if archived else UnknownSaga(saga_id)
         return found
 
     async def state(self, record: RunRecord | InFlight) -> RunState:
@@ -199,18 +200,14 @@ class Run:
         while True:
             watcher = engine.watch(key)
             try:
-                if engine.moves(key):
-                    await watcher
-                else:
-                    change = engine.change()
+                if not engine.moves(key):
                     record = await self._record()
                     if record.status in SETTLED:
                         settled = await self._runs.state(record)
                         if settled.status in SETTLED:  # between the two looks somebody may have moved it on
                             return settled
                         continue
-                    await engine.wait_for(watcher, change)
-                if watcher.done() and (state := watcher.result()) is not None:
+                if (state := await watcher) is not None:
                     return state
             finally:
                 engine.unwatch(key, watcher)

@@ -14,7 +14,7 @@ from saga_journey import Compensated, Completed, Context, Failed, Saga, blocking
 from saga_journey.core import events as ev
 from saga_journey.errors import DefinitionChanged, SchemaTooNew, StoreFull
 from saga_journey.stores.sqlite import SqliteStore
-from saga_journey.stores.sqlite.store import migrate_file
+from saga_journey.stores.sqlite.migrate import migrate_file
 from saga_journey.testing.wrapping import WrappedStore
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.participant import EXIT, refuse
@@ -126,7 +126,7 @@ async def test_a_database_from_a_newer_version(newer: Path, working: bool) -> No
     assert [path.name for path in newer.parent.iterdir()] == ["journeys.db"]
     said = str(refused.value)
     assert "migration 9999 (future), this version knows up to 000" in said
-    assert "upgrade saga-journey, or open another file" in said
+    assert "upgrade saga-journey, or open another database" in said
     assert str(newer) in said
 
 
@@ -205,7 +205,7 @@ async def test_an_undo_that_takes_its_process_with_it(cluster: Cluster) -> None:
             if life == 1:
                 worker.say("start turned_back 1")
             assert await worker.ended() == EXIT_STATUS
-    async with open_journeys(f"sqlite:///{cluster.db}", sagas=[*cluster.sagas(APP).values()]) as journeys:
+    async with open_journeys(cluster.url, sagas=[*cluster.sagas(APP).values()]) as journeys:
         run = await cluster.run(journeys)
         outcome = await ended(run)
         assert isinstance(outcome, Failed)

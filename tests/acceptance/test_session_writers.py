@@ -12,8 +12,8 @@ from saga_journey import open_journeys
 from saga_journey.core.session import AreaEntered
 from saga_journey.core.session_codec import encode_turn
 from saga_journey.errors import Rejected
-from saga_journey.ports import Conflict, RunKey, Search, TurnWrite
-from saga_journey.stores.sqlite import SqliteStore
+from saga_journey.ports import Conflict, RunKey, Search, TurnWrite, Wanted
+from saga_journey.testing.databases import open_store
 from saga_journey.testing.wrapping import WrappedStore
 from tests.acceptance.processes import program
 
@@ -93,7 +93,7 @@ async def test_workers_beside_it_leave_it_alone(shared_url: str) -> None:
         session_id = (await journeys.session.start_session("ann", RESEARCH))["session_id"]
         store = journeys.store
         owner = await store.enter(lease=60)
-        claimed = await store.claim(owner, 10, [], 0.0, fragile=True)
+        claimed = await store.claim(Wanted(owner, 10, 10, [], 0.0, fragile=True))
         await store.leave(owner)
         assert (claimed.runs, claimed.next_due) == ([], None)
         (record,) = await journeys.search(Search(sessions=True))
@@ -147,7 +147,7 @@ class Contested(WrappedStore):
 
 @pytest.mark.anyio
 async def test_who_is_always_too_late_is_told_so(store_url: str) -> None:
-    async with open_journeys(Contested(await SqliteStore.open(store_url))) as journeys:
+    async with open_journeys(Contested(await open_store(store_url))) as journeys:
         session_id = (await journeys.session.start_session("ann", RESEARCH))["session_id"]
         with pytest.raises(Rejected, match="others change it all the time") as no:
             await journeys.session.navigate_to_area(session_id, "lounge")

@@ -24,7 +24,7 @@ from saga_journey.core.state import RunState, UndoStatus
 from saga_journey.engines.embedded.clock import LoopClock
 from saga_journey.handlers import context
 from saga_journey.handlers.invoke import LocalInvoker
-from saga_journey.ports import Call, Claimed, Clock, Store, TurnWrite
+from saga_journey.ports import Call, Claimed, Clock, Store, TurnWrite, Wanted
 from saga_journey.stores.sqlite import store as sqlite_store
 from saga_journey.testing.wrapping import WrappedStore
 from tests.crash.life import Planted
@@ -69,8 +69,8 @@ class EpochByWorkerName(Planted):
 
 
 class _NamedEpochs(WrappedStore):
-    async def claim(self, owner: int, room: int, served: Collection[int], grace: float, *, fragile: bool) -> Claimed:
-        claimed = await super().claim(owner, room, served, grace, fragile=fragile)
+    async def claim(self, wanted: Wanted) -> Claimed:
+        claimed = await super().claim(wanted)
         for run in claimed.runs:
             run.record.epoch = 1
         return claimed

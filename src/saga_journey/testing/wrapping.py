@@ -13,6 +13,7 @@ from typing import TypeVar
 from saga_journey.core.commands import Answer
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.session_definition import SessionDefinition
+from saga_journey.core.state import SagaStatus
 from saga_journey.ports import (
     Claimed,
     Figures,
@@ -26,6 +27,7 @@ from saga_journey.ports import (
     Store,
     StoredCommand,
     TurnWrite,
+    Wanted,
     Worker,
 )
 
@@ -53,8 +55,8 @@ class WrappedStore:
         return self.inner.commits
 
     @property
-    def full(self) -> bool:
-        return self.inner.full
+    def stalled(self) -> bool:
+        return self.inner.stalled
 
     @property
     def now(self) -> Callable[[], float]:
@@ -81,14 +83,14 @@ class WrappedStore:
     async def enter(self, lease: float) -> int:
         return await self.around_write("enter", lambda: self.inner.enter(lease))
 
-    async def renew(self, owner: int, lease: float) -> None:
-        await self.around_write("renew", lambda: self.inner.renew(owner, lease))
+    async def renew(self, owner: int, lease: float) -> bool:
+        return await self.around_write("renew", lambda: self.inner.renew(owner, lease))
 
     async def leave(self, owner: int) -> None:
         await self.around_write("leave", lambda: self.inner.leave(owner))
 
-    async def claim(self, owner: int, room: int, served: Collection[int], grace: float, *, fragile: bool) -> Claimed:
-        return await self.around_write("claim", lambda: self.inner.claim(owner, room, served, grace, fragile=fragile))
+    async def claim(self, wanted: Wanted) -> Claimed:
+        return await self.around_write("claim", lambda: self.inner.claim(wanted))
 
     async def wake_needy(self, served: Collection[int]) -> None:
         await self.around_write("wake_needy", lambda: self.inner.wake_needy(served))
@@ -96,7 +98,16 @@ class WrappedStore:
     async def send(self, key: RunKey, command_id: str, name: str, body: str) -> Answer | None:
         return await self.around_write("send", lambda: self.inner.send(key, command_id, name, body))
 
+    async def prune(self, before: float, most: int, *, archive: bool) -> int:
+        return await self.around_write("prune", lambda: self.inner.prune(before, most, archive=archive))
+
     # --- reading ---
+
+    async def is_archived(self, tenant: str, saga_id: str) -> bool:
+        return await self.around_read("is_archived", lambda: self.inner.is_archived(tenant, saga_id))
+
+    async def held(self, owner: int) -> set[RunKey]:
+        return await self.around_read("held", lambda: self.inner.held(owner))
 
     async def definition(self, number: int) -> JourneyDefinition:
         return await self.around_read("definition", lambda: self.inner.definition(number))
@@ -133,6 +144,9 @@ class WrappedStore:
     async def find(self, tenant: str, saga_id: str) -> RunRecord | None:
         return await self.around_read("find", lambda: self.inner.find(tenant, saga_id))
 
+    async def statuses(self, keys: Collection[RunKey]) -> dict[RunKey, SagaStatus]:
+        return await self.around_read("statuses", lambda: self.inner.statuses(keys))
+
     async def load(self, key: RunKey) -> list[JournalRow]:
         return await self.around_read("load", lambda: self.inner.load(key))
 
@@ -144,8 +158,11 @@ class WrappedStore:
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         return self.inner.on_change(callback)
 
-    async def has_room(self) -> None:
-        await self.inner.has_room()
+    async def writable(self) -> None:
+        await self.inner.writable()
+
+    async def through(self) -> None:
+        await self.inner.through()
 
     async def close(self) -> None:
         await self.inner.close()

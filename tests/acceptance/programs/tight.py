@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from saga_journey import Journeys, Saga, SagaJourneyError, open_journeys
-from saga_journey.stores.sqlite import SqliteStore
+from saga_journey.ports import Store
 from saga_journey.testing.clock import START, ManualClock, store_on
+from saga_journey.testing.databases import path_of
 from tests.acceptance.exchange import Connection
 from tests.acceptance.programs.apps import APPS
 from tests.acceptance.programs.worker import lines, say
@@ -50,9 +51,9 @@ def may_write(most: int | None) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard if most is None else most, hard))
 
 
-async def work(db: str, sagas: list[Saga[Any]], at: float, options: dict[str, Any]) -> None:
+async def work(url: str, sagas: list[Saga[Any]], at: float, options: dict[str, Any]) -> None:
     clock = ManualClock(at)
-    store = await store_on(clock, f"sqlite:///{db}")
+    store = await store_on(clock, url)
     async with open_journeys(store, sagas=sagas, clock=clock, **options) as journeys:
         say("open")
         async for line in lines():
@@ -64,7 +65,7 @@ async def work(db: str, sagas: list[Saga[Any]], at: float, options: dict[str, An
                     said = Counter(str(record.status) for record in await journeys.search())
                     say(", ".join(f"{count} {status}" for status, count in said.items()))
                 case ["fill"]:
-                    may_write(Path(f"{db}-wal").stat().st_size)
+                    may_write(Path(f"{path_of(url)}-wal").stat().st_size)
                     say("filled")
                 case ["free"]:
                     may_write(None)
@@ -87,17 +88,17 @@ def refusal(error: SagaJourneyError) -> str:
     return f"refused {type(error).__name__}: {error}"
 
 
-async def room(store: SqliteStore) -> str:
+async def room(store: Store) -> str:
     try:
         async with asyncio.timeout(PROBED_WITHIN):
-            await store.has_room()
+            await store.writable()
     except TimeoutError:
         return "no room"
     return "room"
 
 
 def main(
-    db: str,
+    url: str,
     app: str = "tight",
     port: int = 0,
     at: float = START,
@@ -112,7 +113,7 @@ def main(
         os.setgid(NOBODY)
         os.setuid(NOBODY)
     try:
-        asyncio.run(work(db, sagas, at, options))
+        asyncio.run(work(url, sagas, at, options))
     except SagaJourneyError as error:
         say(refusal(error))
         return 1

@@ -10,7 +10,7 @@ from typing import Any
 from saga_journey.config import Settings
 from saga_journey.core.codec import decode_turn, encode_command, encode_turn
 from saga_journey.core.commands import Answer, Answered, External, Report, TakeOver, TimePassed, Uncallable, Unknown
-from saga_journey.core.events import Event
+from saga_journey.core.events import DO, Event
 from saga_journey.core.machine import Turn
 from saga_journey.core.state import RunState, SagaStatus
 from saga_journey.core.timers import call_limit, next_due, overdue
@@ -19,6 +19,7 @@ from saga_journey.engines.embedded.clock import pass_until
 from saga_journey.engines.embedded.family import Family
 from saga_journey.engines.embedded.outgoing import outbox_rows
 from saga_journey.engines.embedded.owned import OwnedRun
+from saga_journey.engines.embedded.pace import COME_AGAIN, STAND, Pace
 from saga_journey.engines.embedded.scheduler import Scheduler
 from saga_journey.engines.embedded.turn import NEVER, Turns, is_settled, to_call
 from saga_journey.errors import Closed, StoreError
@@ -83,12 +84,15 @@ class EmbeddedEngine:
         self._scheduler = Scheduler(
             store, clock, invoker, self._turns, self._family, settings, self._observe, self._spawn
         )
+        rates = settings.limits.handlers
+        self._pace = Pace(rates, clock) if rates else None
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = 0  # starts whose commit is under way
         self._none_starting: asyncio.Future[None] | None = None
         self._watchers: dict[RunKey, list[asyncio.Future[RunState | None]]] = {}
         self._asked: dict[tuple[RunKey, str], asyncio.Future[Answer]] = {}
         self._others: asyncio.Future[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._closed = False
 
     async def open(self) -> None:
@@ -111,10 +115,10 @@ class EmbeddedEngine:
     ) -> Started:
         """A run for which a place is free is claimed by the commit that starts it; another one waits unclaimed."""
         if self._closed:
-            raise Closed("these journeys are closed: open them again")
+            raise _closed()
         if not turn.state.definition.is_line:
             await self._family.meet(tenant_number, turn.state.definition)
-        place = self._scheduler.take_place() if self._working else False
+        place = self._scheduler.take_place(tenant, turn.state.definition.name) if self._working else False
         self._starting += 1
         try:
             new = self._new_run(turn, definition, tenant_number, key, here=place)
@@ -136,7 +140,7 @@ class EmbeddedEngine:
         """A caller that gives up waiting does not stop a saga that was started: if it was, it is moved."""
         try:
             assert self._scheduler.owner is not None
-            await self._store.renew(self._scheduler.owner, self._settings.lease)  # written after it, so it is through
+            await self._store.through()
             record = await self._store.find(tenant, turn.state.saga_id)
             if record is not None and record.owner == self._scheduler.owner:
                 self._begin(OwnedRun(record.key, tenant, record.epoch, turn.state), turn, here=True)
@@ -193,7 +197,7 @@ class EmbeddedEngine:
         try:
             if run.inbox:
                 await self._turns.take(run)
-            await self._store.has_room() if self._store.full else None
+            await self._store.writable() if self._store.stalled else None
             if not run.state.definition.is_line:
                 await self._drive_side_by_side(run)
             while not run.gone:
@@ -204,6 +208,8 @@ class EmbeddedEngine:
                     await self._turns.take(run, TimePassed())
                 elif run.state.calls(index).not_before > now:
                     await self._sleep(run)
+                elif not self._may_call(run, index):
+                    await self._stand_in_line(run, now)
                 elif not await self._attempt(run, index, now):
                     return  # left behind: another task drives the run now
         except asyncio.CancelledError:
@@ -229,11 +235,12 @@ class EmbeddedEngine:
             elif not through and run.state.definition.has_clocks and overdue(run.state, now, run.calling):
                 await self._turns.take(run, TimePassed())
             else:
-                for index in () if through else waiting:
-                    if run.state.calls(index).not_before <= now:
-                        run.calling = (*run.calling, index)
-                        lanes[index] = self._background(self._lane(run, index, now))
-                await self._sleep(run)
+                ready = [] if through else [i for i in waiting if run.state.calls(i).not_before <= now]
+                called = [index for index in ready if self._may_call(run, index)]
+                for index in called:
+                    run.calling = (*run.calling, index)
+                    lanes[index] = self._background(self._lane(run, index, now))
+                await (self._stand_in_line(run, now) if len(called) < len(ready) else self._sleep(run))
 
     async def _lane(self, run: OwnedRun, index: int, now: float) -> None:
         try:
@@ -248,8 +255,31 @@ class EmbeddedEngine:
     def _calls_nothing_more(self, run: OwnedRun) -> bool:
         return self._turns.stopping or run.spoiled
 
+    def _may_call(self, run: OwnedRun, index: int) -> bool:
+        if self._pace is None or self._pace.admits(run, handler_of(run.state, index)):
+            run.in_line_since = None
+            return True
+        return False
+
+    async def _stand_in_line(self, run: OwnedRun, now: float) -> None:
+        """Its handler is called as often as it may be. Whoever waits long leaves the place to others meanwhile."""
+        run.in_line_since = run.in_line_since or now
+        if now - run.in_line_since < STAND or run.calling:
+            await self._sleep(run, now + STAND)
+        else:
+            await self._turns.release(run, rest=COME_AGAIN)
+
     async def _attempt(self, run: OwnedRun, index: int, now: float) -> bool:
         """Calls one handler and commits what came of it. False: the call was left behind and reports nothing."""
+        if self._pace is None:
+            return await self._call(run, index, now)
+        handler = handler_of(run.state, index)
+        try:
+            return await self._call(run, index, now)
+        finally:
+            self._pace.ended(handler)
+
+    async def _call(self, run: OwnedRun, index: int, now: float) -> bool:
         state = run.state
         op, calls = state.current(index)
         limit = call_limit(state, index, op, now)
@@ -309,11 +339,11 @@ class EmbeddedEngine:
         """The run's deadline struck during a call: it is decided now, the call ends by itself."""
         _ = self._background(self._turns.take(run, TimePassed()))
 
-    async def _sleep(self, run: OwnedRun) -> None:
+    async def _sleep(self, run: OwnedRun, until: float = NEVER) -> None:
         """Until the next attempt is due, or something else arrives for the run."""
         run.sleeper = asyncio.get_running_loop().create_future()
         due = None if self._calls_nothing_more(run) else next_due(run.state, run.calling)
-        timer = self._clock.call_at(due or NEVER, run.wake)
+        timer = self._clock.call_at(min(until, due or NEVER), run.wake)
         try:
             await run.sleeper
         finally:
@@ -321,8 +351,8 @@ class EmbeddedEngine:
             run.sleeper = None
         if run.committing:  # its time came just when something else was being decided
             await self._turns.settled(run)
-        if self._store.full:
-            await self._store.has_room()  # no call of any kind while its result could not be written
+        if self._store.stalled:
+            await self._store.writable()  # no call of any kind while its result could not be written
 
     async def _drop(self, run: OwnedRun) -> None:
         """Something unforeseen: give the run back, so that it is claimed again, in a while, and not forgotten."""
@@ -380,6 +410,8 @@ class EmbeddedEngine:
 
     def watch(self, key: RunKey) -> asyncio.Future[RunState | None]:
         """The future of the run's next settled state, as far as this process moves it."""
+        if self._closed:
+            raise _closed()
         watcher: asyncio.Future[RunState | None] = asyncio.get_running_loop().create_future()
         self._watchers.setdefault(key, []).append(watcher)
         return watcher
@@ -406,6 +438,22 @@ class EmbeddedEngine:
     def _others_wrote(self) -> None:
         if self._others is not None and not self._others.done():
             self._others.set_result(None)
+        if self._watchers and self._looking is None:
+            self._looking = self._background(self._look_at_others())
+
+    async def _look_at_others(self) -> None:
+        """One question for all runs that somebody watches here and that are moved elsewhere."""
+        try:
+            elsewhere = [key for key in self._watchers if not self.moves(key)]
+            found = await self._store.statuses(elsewhere) if elsewhere else {}
+            for key in [key for key in elsewhere if key not in found or is_settled(found[key])]:
+                for watcher in self._watchers.pop(key, ()):
+                    if not watcher.done():
+                        watcher.set_result(None)
+        except StoreError as error:
+            log.debug("could not look for outcomes: %s", error)
+        finally:
+            self._looking = None
 
     # --- being watched ---
 
@@ -446,6 +494,9 @@ class EmbeddedEngine:
             await self._scheduler.close()
             await self._finish()
         self._calls.close()
+        for watcher in [watcher for watchers in self._watchers.values() for watcher in watchers]:
+            if not watcher.done():
+                watcher.set_exception(_closed())
 
     async def _finish(self) -> None:
         for run in list(self._scheduler.owned.values()):
@@ -476,6 +527,16 @@ class EmbeddedEngine:
         await asyncio.wait({over, ended}, return_when=asyncio.FIRST_COMPLETED)
         over.cancel()
         ended.cancel()
+
+
+def _closed() -> Closed:
+    return Closed("these journeys are closed: open them again")
+
+
+def handler_of(state: RunState, index: int) -> str | None:
+    """The handler that is to be called for a milestone now."""
+    spec = state.definition.milestones[index]
+    return spec.action if state.op_of(index) == DO else spec.undo
 
 
 def _without(calling: tuple[int, ...], index: int) -> tuple[int, ...]:

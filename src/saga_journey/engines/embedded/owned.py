@@ -38,6 +38,7 @@ class OwnedRun:
         "deadline_at",
         "epoch",
         "gone",
+        "in_line_since",
         "inbox",
         "key",
         "lanes",
@@ -70,6 +71,7 @@ class OwnedRun:
         self.committing: bool = False
         self.gone: bool = False
         self.spoiled: bool = False  # what a call gave could not be recorded: nothing more is called under this claim
+        self.in_line_since: float | None = None  # it waits for its turn with a handler that is called so fast only
         self.settled: asyncio.Future[None] | None = None
         self.sleeper: asyncio.Future[None] | None = None
         self.lanes: dict[int, asyncio.Task[None]] | Mapping[int, asyncio.Task[None]] = NO_LANES  # calls side by side
@@ -80,6 +82,13 @@ class OwnedRun:
         """Ends a short sleep between two attempts: the run has changed."""
         if self.sleeper is not None and not self.sleeper.done():
             self.sleeper.set_result(None)
+
+    def stop(self) -> None:
+        """It is not ours any more: its calls are cancelled, as far as a call can be; what they say counts no longer."""
+        here = asyncio.current_task()
+        for task in (*self.lanes.values(), self.task):
+            if task is not None and task is not here:
+                task.cancel()
 
     def has_settled(self) -> None:
         """Tells those who wait that no commit is under way any more."""

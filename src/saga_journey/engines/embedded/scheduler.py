@@ -15,6 +15,7 @@ from saga_journey.core import events as ev
 from saga_journey.core.codec import decode_command, decode_turn, encode_turn
 from saga_journey.core.commands import Command, HandlersBack, TakeOver, TimePassed, Uncallable
 from saga_journey.core.definition import JourneyDefinition
+from saga_journey.core.events import UNDO
 from saga_journey.core.evolve import evolve
 from saga_journey.core.state import RunState, SagaStatus
 from saga_journey.engines.embedded.clock import pass_until
@@ -22,7 +23,7 @@ from saga_journey.engines.embedded.collector import Collector
 from saga_journey.engines.embedded.family import Family
 from saga_journey.engines.embedded.owned import OwnedRun, Sent
 from saga_journey.engines.embedded.turn import NEVER, Turns
-from saga_journey.errors import Overloaded, StoreBroken, StoreError, StoreFull
+from saga_journey.errors import Overloaded, StoreBroken, StoreError, StoreFull, StoreUnreachable
 from saga_journey.ports import (
     CRASH_LOOP,
     Claimed,
@@ -38,12 +39,19 @@ from saga_journey.ports import (
     Timer,
     TurnCommitted,
     TurnWrite,
+    Wanted,
 )
 
 log: logging.Logger = logging.getLogger("saga_journey.engine")
 
 LOOK_EVERY = 1.0
 """How often a worker with room looks for runs of dead workers (seconds)."""
+
+
+PRUNED_AT_ONCE = 200
+"""So many families of finished runs are taken out together."""
+PRUNE_BREATH, PRUNE_EVERY = 0.5, 60.0
+"""Between two batches while there is more, and between two looks (seconds)."""
 
 
 class Scheduler:
@@ -71,6 +79,7 @@ class Scheduler:
         self._collector = Collector()
         self.owned: dict[RunKey, OwnedRun] = {}
         self.reserved: int = 0  # places promised to starts whose commit is under way
+        self._kept = int(settings.concurrency * settings.undo_share)  # places that only what is undone may take
         self._waiting: set[RunKey] = set()  # runs started here that found no place
         self._behind = False  # the last claim took all it asked for: there may be more
         self.owner: int | None = None
@@ -88,6 +97,8 @@ class Scheduler:
     async def open(self) -> None:
         self.owner = self._turns.owner = await self._store.enter(self._settings.lease)
         self._tasks = [asyncio.create_task(self._claiming()), asyncio.create_task(self._renewing())]
+        if self._settings.keep_finished is not None:
+            self._tasks.append(asyncio.create_task(self._pruning(self._settings.keep_finished)))
         await self._serve_definitions()
         await self._store.wake_needy([n for n, served in self._served.items() if served])
         self._stop_listening = self._store.on_change(self.nudge)
@@ -113,11 +124,16 @@ class Scheduler:
     def room(self) -> int:
         return self._settings.concurrency - len(self.owned) - self.reserved
 
-    def take_place(self) -> bool:
-        """Promises a place to a run that is being started; False: it has to wait. Raises Overloaded at the door."""
+    def take_place(self, tenant: str, journey: str) -> bool:
+        """Promises a place to a run that is being started; False: it has to wait. Raises Overloaded at the door.
+
+        What is limited over all workers waits to be claimed: only then is it counted.
+        """
         if len(self._waiting) >= self._settings.backlog:
             raise Overloaded(len(self._waiting), LOOK_EVERY)
-        free = self.room > 0 and not self._waiting
+        limits = self._settings.limits
+        limited = limits.on_claims and (journey in limits.journeys or limits.of_tenant(tenant) is not None)
+        free = self.room > self._kept and not self._waiting and not limited
         self.reserved += free
         return free
 
@@ -137,11 +153,11 @@ class Scheduler:
             await self._nudged.wait()
             self._nudged.clear()
             try:
-                await self._store.has_room()
+                await self._store.writable()
                 await self._deliver_commands()
                 self._claim_under_way = asyncio.create_task(self._claim())
                 await asyncio.shield(self._claim_under_way)
-            except StoreFull:
+            except (StoreFull, StoreUnreachable):
                 self.nudge()
             except StoreBroken:
                 return  # the store has said so; nothing can be claimed any more
@@ -156,16 +172,23 @@ class Scheduler:
         asked = self.room if self._behind else max(1, self.room // 2)  # leave places for what starts meanwhile
         self.reserved += asked
         try:
-            claimed = await self._store.claim(
-                self.owner,
-                asked,
-                [n for n, served in self._served.items() if served],
-                self._settings.handler_grace,
-                fragile=not any(run.alone for run in self.owned.values()),
-            )
+            claimed = await self._store.claim(self._wanted(self.owner, asked))
         finally:
             self.reserved -= asked
         await self._adopt_all(claimed, asked)
+
+    def _wanted(self, owner: int, room: int) -> Wanted:
+        undoing = sum(run.state.direction == UNDO for run in self.owned.values())
+        self._kept = max(0, int(self._settings.concurrency * self._settings.undo_share) - undoing)
+        return Wanted(
+            owner=owner,
+            room=room,
+            forward=min(room, max(0, self.room + self.reserved - self._kept)),
+            served=[n for n, served in self._served.items() if served],
+            grace=self._settings.handler_grace,
+            fragile=not any(run.alone for run in self.owned.values()),
+            limits=self._settings.limits,
+        )
 
     async def _adopt_all(self, claimed: Claimed, asked: int) -> None:
         self._behind = len(claimed.runs) == asked
@@ -262,11 +285,32 @@ class Scheduler:
         while True:
             await pass_until(self._clock, self._clock.now() + self._settings.lease / 3)
             try:
-                await self._store.renew(self.owner, self._settings.lease)
-            except StoreFull:
+                if not await self._store.renew(self.owner, self._settings.lease):
+                    await self._look_what_is_left(self.owner)
+            except (StoreFull, StoreUnreachable):
                 pass  # the store has said so, once
             except StoreError as error:
                 log.warning("the lease could not be renewed: %s", error)
+
+    async def _look_what_is_left(self, owner: int) -> None:
+        """The lease had run out (frozen, cut off): what others have taken over meanwhile is called here no more."""
+        before = list(self.owned.values())  # what is claimed from now on is not in doubt
+        held = await self._store.held(owner)
+        for run in before:
+            if run.key not in held and not run.gone:
+                self._turns.lose(run)
+
+    async def _pruning(self, keep: float) -> None:
+        """Small batches with a breath between them, so that nobody waits behind the cleaning."""
+        while True:
+            try:
+                archive = self._settings.archive_finished
+                pruned = await self._store.prune(self._clock.now() - keep, PRUNED_AT_ONCE, archive=archive)
+            except StoreError as error:
+                log.warning("finished sagas could not be taken out: %s", error)
+                pruned = 0
+            rest = PRUNE_BREATH if pruned >= PRUNED_AT_ONCE else PRUNE_EVERY
+            await pass_until(self._clock, self._clock.now() + rest)
 
     def _wake_at(self, when: float) -> None:
         """At once when that moment has passed since somebody looked at the clock."""
@@ -290,7 +334,8 @@ class Scheduler:
         self.owned.pop(run.key, None)
         if write.row is not None and write.row.due_at is not None and write.row.due_at < NEVER:
             self._wake_at(write.row.due_at)
-        if self._waiting or self._behind or run.alone or run.inbox:  # what arrived last is for its next owner
+        waited = self._waiting or self._behind or run.alone or run.inbox  # what arrived last is for its next owner
+        if waited or self._settings.limits.on_claims:
             self.nudge()
 
 

@@ -140,6 +140,11 @@ class Turns:
         log.warning("%s: another worker has claimed it; what was decided here is dropped", run.saga_id)
         run.gone = True
         self._told(run, write, NO_ANSWERS)
+        run.stop()
+
+    def lose(self, run: OwnedRun) -> None:
+        """Another worker has claimed it, as the store says."""
+        self._lost(run, TurnWrite(run.key, run.epoch, run.state.seq + 1, self._clock.now(), None))
 
     def _decide_all(self, run: OwnedRun, arrived: list[Arrival], now: float) -> tuple[Turn, list[tuple[str, Answer]]]:
         """Several arrivals, or such as want an answer."""

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from saga_journey.stores.boot_clock import ahead_by, boot_clock
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 
 
 def boot_id() -> str:
@@ -23,18 +24,9 @@ def boot_id() -> str:
         return f"unknown-{time.time_ns()}"
 
 
-def boot_clock() -> float:
-    """Seconds since boot, time asleep included where the system can tell."""
-    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
-
-
 def store_time(wall: float, boot: float) -> Callable[[], float]:
     """Reads store time: anchor wall + (boot clock - anchor boot)."""
-    offset = wall - boot
-    if _CLOCK is None:
-        return lambda: offset + boot_clock()
-    read, clock = time.clock_gettime, _CLOCK
-    return lambda: offset + read(clock)
+    return ahead_by(wall - boot)
 
 
 def anchored(db: sqlite3.Connection, sql: dict[str, str]) -> Callable[[], float]:

@@ -5,8 +5,11 @@
 select coalesce(max(run), 0) + 1 from run where tenant = ?1;
 
 -- name: insert_run
-insert into run (tenant, run, saga, definition, status, due_at, owner, epoch, started_at, updated_at)
-values (?1, ?2, ?3, ?4, 'in_progress', ?5, ?6, ?7, ?8, ?8);
+insert into run (tenant, run, saga, definition, status, due_at, owner, epoch, started_at, updated_at, family)
+values (?1, ?2, ?3, ?4, 'in_progress', ?5, ?6, ?7, ?8, ?8, ?9);
+
+-- name: family_of
+select coalesce(family, run) from run where tenant = ?1 and run = ?2;
 
 -- name: insert_first_turn
 insert into journal (tenant, run, seq, epoch, at, events) values (?1, ?2, 1, ?3, ?4, ?5);
@@ -59,14 +62,36 @@ insert into outbox (tenant, run, seq, item, kind, body, at) values (?1, ?2, ?3, 
 -- name: answer_command
 update command set answer = ?4, answered_at = ?5 where tenant = ?1 and run = ?2 and command = ?3;
 
--- name: due_unowned
--- Runs that nobody owns and that need a worker now, of definitions this worker serves.
+-- name: next_group
+-- Who waits, after (?2, ?3): jumping over the index, so a million waiting runs cost as much as one.
+select tenant, definition from run indexed by run_queue
+where (status = 'compensating') = ?1 and owner is null and due_at is not null and (tenant, definition) > (?2, ?3)
+order by tenant, definition limit 1;
+
+-- name: due_of_group
+-- The longest due first. ?6: the loss that makes a run fragile.
+select tenant, run from run indexed by run_queue
+where (status = 'compensating') = ?1 and owner is null and tenant = ?2 and definition = ?3 and due_at <= ?4
+    and lost < ?6
+order by due_at limit ?5;
+
+-- name: group_names
+select d.name, t.name from definition d, tenant t where t.tenant = ?1 and d.definition = ?2;
+
+-- name: in_use
+-- How many runs are held, of each tenant and journey.
+select t.name, d.name, count(*) from run r
+join definition d on d.definition = r.definition join tenant t on t.tenant = r.tenant
+where r.owner is not null and r.due_at is not null group by 1, 2;
+
+-- name: fragile
+-- One run that nobody owns and that may kill its worker.
 select tenant, run from run
-where owner is null and due_at <= ?1 and (lost < ?5) = ?4 and definition in (select value from json_each(?2))
-order by due_at limit ?3;
+where owner is null and due_at <= ?1 and lost >= ?3 and definition in (select value from json_each(?2))
+order by due_at limit 1;
 
 -- name: due_orphaned
--- Runs whose owner is dead.
+-- Runs whose owner is dead. ?4: those that were lost less than ?5 times, or the others.
 select tenant, run from run
 where owner in (select value from json_each(?1)) and due_at is not null and (lost < ?5) = ?4
   and definition in (select value from json_each(?2))
@@ -110,7 +135,8 @@ from command c join run r on r.tenant = c.tenant and r.run = c.run
 where c.answer is null and r.owner = ?1 order by c.sent_at;
 
 -- name: store_command
-insert or ignore into command (tenant, run, command, name, body, sent_at) values (?1, ?2, ?3, ?4, ?5, ?6);
+insert or ignore into command (tenant, run, command, name, body, sent_at)
+select tenant, run, ?3, ?4, ?5, ?6 from run where tenant = ?1 and run = ?2;
 
 -- name: store_message
 -- A command from one run to another one of its tenant.
@@ -136,6 +162,12 @@ insert into owner (lease_until, seen_at) values (?1, ?2) returning owner;
 
 -- name: renew_owner
 update owner set lease_until = ?2, seen_at = ?3, dead_since = null where owner = ?1;
+
+-- name: lease_until
+select lease_until from owner where owner = ?1;
+
+-- name: held
+select tenant, run from run where owner = ?1 and due_at is not null;
 
 -- name: owners
 select owner, lease_until, dead_since from owner;
@@ -192,6 +224,9 @@ where r.due_at is not null and r.status not in ('completed', 'compensated', 'res
   and (r.tenant, r.run) > (?1, ?2) and (?3 is null or d.name = ?3) and (?4 is null or t.name = ?4)
 order by r.tenant, r.run limit ?5;
 
+-- name: status
+select status from run where tenant = ?1 and run = ?2;
+
 -- name: find
 select tenant, run from run where saga = ?2 and tenant = (select tenant from tenant where name = ?1);
 
@@ -201,6 +236,54 @@ select boot_id, wall, boot from anchor;
 -- name: write_anchor
 insert into anchor (one, boot_id, wall, boot) values (1, ?1, ?2, ?3)
 on conflict (one) do update set boot_id = ?1, wall = ?2, boot = ?3;
+
+-- name: ended
+-- Families that have ended: a run that nobody else started, and all that it has. What waits to be published stays.
+select r.tenant, r.run from run r
+where r.family is null and r.due_at is null and r.status in ('completed', 'compensated', 'resolved', 'cancelled')
+    and r.updated_at < ?1 and r.started_at < ?1
+    and not exists (
+        select 1 from run c where c.tenant = r.tenant and c.family = r.run and (
+            c.due_at is not null or c.updated_at >= ?1 or exists (
+                select 1 from outbox o where o.tenant = c.tenant and o.run = c.run and o.published_at is null)))
+    and not exists (
+        select 1 from outbox o where o.tenant = r.tenant and o.run = r.run and o.published_at is null)
+order by r.tenant, r.run limit ?2;
+
+-- name: family
+-- With its first member, and whether it has ended.
+select tenant, run, due_at is null from run where tenant = ?1 and run = ?2
+union all
+select tenant, run, due_at is null from run where tenant = ?1 and family = ?2;
+
+-- name: archive_run
+insert into archive (tenant, run, saga, definition, status, started_at, ended_at, body)
+select tenant, run, saga, definition, status, started_at, updated_at, json_object(
+    'turns', (
+        select json_group_array(json_array(seq, epoch, at, json(events))) from (
+            select seq, epoch, at, events from journal where tenant = ?1 and run = ?2 order by seq)),
+    'commands', (
+        select json_group_array(json_array(command, name, json(body), sent_at, json(answer), answered_at)) from (
+            select * from command where tenant = ?1 and run = ?2 order by sent_at)))
+from run where tenant = ?1 and run = ?2;
+
+-- name: is_archived
+select 1 from archive where saga = ?2 and tenant = (select tenant from tenant where name = ?1);
+
+-- name: delete_journal
+delete from journal where tenant = ?1 and run = ?2;
+
+-- name: delete_commands
+delete from command where tenant = ?1 and run = ?2;
+
+-- name: delete_outbox
+delete from outbox where tenant = ?1 and run = ?2;
+
+-- name: delete_start_key
+delete from start_key where tenant = ?1 and run = ?2;
+
+-- name: delete_run
+delete from run where tenant = ?1 and run = ?2;
 
 -- name: latest_seen
 select max(seen_at) from owner;

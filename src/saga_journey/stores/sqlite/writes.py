@@ -60,7 +60,9 @@ class SqliteGroup:
 
     # --- starts ---
 
-    def _start_all(self, db: sqlite3.Connection, starts: list[tuple[int, NewRun]], results: list[Any]) -> None:
+    def _start_all(
+        self, db: sqlite3.Connection, starts: list[tuple[int, NewRun]], results: list[Any], family: int | None = None
+    ) -> None:
         numbers: dict[int, int] = {}
         runs: list[tuple[Any, ...]] = []
         turns: list[tuple[Any, ...]] = []
@@ -74,7 +76,7 @@ class SqliteGroup:
             numbers[new.tenant] = number + 1
             results[place] = Started(RunKey(new.tenant, number))
             epoch = 0 if new.owner is None else 1
-            runs.append((new.tenant, number, new.saga_id, new.definition, new.due_at, new.owner, epoch, new.at))
+            runs.append((new.tenant, number, new.saga_id, new.definition, new.due_at, new.owner, epoch, new.at, family))
             turns.append((new.tenant, number, epoch, new.at, new.turn))
             if new.outbox:
                 outbox += _outbox_rows(new.tenant, number, new.at, new.outbox)
@@ -84,11 +86,11 @@ class SqliteGroup:
             db.executemany(self._sql["insert_outbox"], outbox)
         for place, new in starts:
             if new.children and results[place].existing is None:
-                self._start_children(db, new.children)
+                self._start_children(db, new.children, family or results[place].key.run)
 
-    def _start_children(self, db: sqlite3.Connection, children: Sequence[NewRun]) -> None:
+    def _start_children(self, db: sqlite3.Connection, children: Sequence[NewRun], family: int) -> None:
         """They have no key of their own, so each is new: its id says whose it is."""
-        self._start_all(db, list(enumerate(children)), [None] * len(children))
+        self._start_all(db, list(enumerate(children)), [None] * len(children), family)
 
     def _next_number(self, db: sqlite3.Connection, tenant: int) -> int:
         number: int = db.execute(self._sql["next_run"], (tenant,)).fetchone()[0]
@@ -134,7 +136,7 @@ class SqliteGroup:
             db.executemany(self._sql["insert_outbox"], outbox)
         for t in turns:
             if t.starts:
-                self._start_children(db, t.starts)
+                self._start_children(db, t.starts, db.execute(self._sql["family_of"], t.key).fetchone()[0])
             if t.moved is not None:
                 self._pin(db, t.key, t.moved, t.at)
         said = [(t.key.tenant, *message, t.at) for t in turns for message in t.messages]

@@ -1,0 +1,253 @@
+"""Claiming: which due runs a worker gets. One transaction; everything it gave is in hand before it is committed.
+
+So a claim whose COMMIT got no answer is looked up, not repeated: whoever holds those runs under those epochs has them.
+
+Who is dead: its lease is over by the server's clock. Before anything is taken from it, it is locked against its own
+batches, and marked: from then on each of its writes has to prove that its claim is the newest one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from saga_journey.core.state import SagaStatus
+from saga_journey.ports import CRASH_LOOP, Claimed, ClaimedRun, JournalRow, RunKey, RunRecord, StoredCommand, Wanted
+from saga_journey.stores.postgres.connection import lost
+from saga_journey.stores.postgres.pool import Connection, Pool
+from saga_journey.stores.queries import load_queries
+from saga_journey.stores.shares import Group, shares
+
+MOST_GROUPS = 256
+"""So many tenants and definitions get something in one claim; the next one goes on behind them."""
+
+_sql = load_queries("saga_journey.stores.postgres")
+
+
+class Unclear(Exception):
+    """The COMMIT of a claim got no answer. `claimed` is what it would have given."""
+
+    def __init__(self, claimed: Claimed) -> None:
+        self.claimed = claimed
+
+
+class Taken(NamedTuple):
+    """A run that has changed hands. `over`: its last owner did not release it. `served`: this worker can call it."""
+
+    tenant: int
+    run: int
+    over: bool
+    served: bool
+
+
+@dataclass(slots=True)
+class _Moment:
+    """What a claim knows, and what it has got so far."""
+
+    now: float
+    others_live: bool
+    may_judge: bool
+    room: int
+    taken: list[Taken] = field(default_factory=list)
+    has_fragile: bool = False
+
+    def got(self, rows: Sequence[Any], *, over: bool, served: bool = True) -> int:
+        self.taken += [Taken(row[0], row[1], over, served) for row in rows]
+        self.room -= len(rows)
+        return len(rows)
+
+
+class Claiming:
+    """Claims for the workers of this process. `server_start`: when the server came up; 0 on a time of one's own."""
+
+    def __init__(self, pool: Pool, time: Callable[[], float | None], server_start: float) -> None:
+        self._pool = pool
+        self._time = time
+        self.server_start = server_start
+        self._after = (0, 0)  # the tenant and definition that got something last
+
+    async def claim(self, db: Connection, wanted: Wanted) -> Claimed:
+        """Raises Unclear when nobody knows whether it was committed; whatever else it raises, it was not."""
+        transaction = db.transaction()
+        await transaction.start()
+        claimed = await self._claimed(db, wanted)
+        try:
+            await transaction.commit()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if lost(error):
+                raise Unclear(claimed) from error
+            raise
+        return claimed
+
+    async def still_ours(self, db: Connection, owner: int, claimed: Claimed) -> Claimed:
+        """The runs of an unclear claim that this owner has got."""
+        keys = [run.record.key for run in claimed.runs]
+        async with db.transaction():
+            rows = await self._ask(db, "still_ours", owner, [k.tenant for k in keys], [k.run for k in keys])
+        held = {(row[0], row[1]): row[2] for row in rows}
+        claimed.runs = [run for run in claimed.runs if held.get(run.record.key) == run.record.epoch]
+        return claimed
+
+    async def _claimed(self, db: Connection, wanted: Wanted) -> Claimed:
+        (row,) = await self._ask(db, "how_it_stands", wanted.owner, self._time())
+        now, others_live, may_judge = row
+        moment = _Moment(now, others_live, may_judge, wanted.room)
+        await self._ask(db, "bury_owners", wanted.owner, moment.now)
+        await self._ask(db, "forget_owners", wanted.owner, moment.now)
+        if moment.may_judge:
+            await self._from_the_dead(db, wanted, moment)
+        if wanted.fragile and not moment.has_fragile and moment.room > 0:
+            moment.got(await self._ask(db, "take_fragile", wanted.owner, moment.now, list(wanted.served)), over=False)
+        await self._from_the_queue(db, wanted, moment)
+        await self._unserved(db, wanted, moment)
+        (due,) = await self._ask(db, "next_due", moment.now)
+        return Claimed(await self._runs(db, moment.taken), due[0])
+
+    # --- what dead owners left ---
+
+    async def _from_the_dead(self, db: Connection, wanted: Wanted, moment: _Moment) -> None:
+        found = await self._ask(db, "dead_owners", wanted.owner, moment.now, self.server_start)
+        if not found or moment.room <= 0:
+            return
+        rows = await self._ask(db, "still_dead", [row[0] for row in found], moment.now)
+        dead = [row[0] for row in rows]
+        await self._orphans(db, wanted, moment, dead, served=True, sturdy=True)
+        if wanted.fragile:
+            await self._orphans(db, wanted, moment, dead, served=True, sturdy=False)
+        grace = wanted.grace if moment.others_live else 0.0
+        long_dead = [row[0] for row in rows if row[1] is not None and row[1] <= moment.now - grace]
+        await self._orphans(db, wanted, moment, long_dead, served=False, sturdy=True)
+        if wanted.fragile and not moment.has_fragile:
+            await self._orphans(db, wanted, moment, long_dead, served=False, sturdy=False)
+
+    async def _orphans(
+        self, db: Connection, wanted: Wanted, moment: _Moment, dead: list[int], *, served: bool, sturdy: bool
+    ) -> None:
+        most = moment.room if sturdy else min(moment.room, 1)
+        if most <= 0 or not dead:
+            return
+        asked = (wanted.owner, moment.now, dead, list(wanted.served), served, sturdy, most)
+        got = moment.got(await self._ask(db, "take_orphans", *asked), over=True, served=served)
+        moment.has_fragile = moment.has_fragile or (not sturdy and got > 0)
+
+    # --- what waits ---
+
+    async def _from_the_queue(self, db: Connection, wanted: Wanted, moment: _Moment) -> None:
+        """What is to be undone gets half of the room, what goes forward the rest, and what is left is for both."""
+        if moment.room <= 0:
+            return
+        if wanted.limits.on_claims:
+            await self._ask(db, "lock_limits")
+        undoing = await self._groups(db, wanted, moment, undoing=True)
+        forward = await self._groups(db, wanted, moment, undoing=False)
+        for_forward = min(wanted.forward, moment.room)
+        first = (moment.room + 1) // 2 if forward and for_forward > 0 else moment.room
+        in_use = await self._in_use(db, wanted)
+        await self._take(db, wanted, moment, undoing, min(first, moment.room), in_use, undo=True)
+        await self._take(db, wanted, moment, forward, min(for_forward, moment.room), in_use, undo=False)
+        await self._take(db, wanted, moment, undoing, moment.room, in_use, undo=True)
+
+    async def _groups(self, db: Connection, wanted: Wanted, moment: _Moment, *, undoing: bool) -> list[Group]:
+        """Those with due runs, in turn: the one after the last that got something comes first."""
+        found: dict[tuple[int, int], Group] = {}
+        for after in dict.fromkeys([self._after, (0, 0)]):
+            asked = (undoing, moment.now, *after, moment.room, list(wanted.served), MOST_GROUPS)
+            for tenant, definition, journey, name, due in await self._ask(db, "due_groups", *asked):
+                found.setdefault((tenant, definition), Group(tenant, definition, journey, name, due))
+            if len(found) >= MOST_GROUPS:
+                break
+        return list(found.values())
+
+    async def _in_use(self, db: Connection, wanted: Wanted) -> dict[tuple[str, str], int]:
+        """How many runs are held, by tenant and journey; asked only when there are limits."""
+        if not wanted.limits.on_claims:
+            return {}
+        return {(tenant, journey): count for tenant, journey, count in await self._ask(db, "in_use")}
+
+    async def _take(
+        self,
+        db: Connection,
+        wanted: Wanted,
+        moment: _Moment,
+        groups: list[Group],
+        most: int,
+        in_use: dict[tuple[str, str], int],
+        *,
+        undo: bool,
+    ) -> None:
+        given = shares(groups, most, wanted.limits, in_use)
+        if not given:
+            return
+        columns = zip(*((group.tenant, group.definition, count) for group, count in given), strict=True)
+        rows = await self._ask(db, "take_due", wanted.owner, moment.now, undo, *map(list, columns))
+        moment.got(rows, over=False)
+        self._after = (given[-1][0].tenant, given[-1][0].definition)
+        for group, count in given:
+            key = (group.tenant_name, group.journey)
+            in_use[key] = in_use.get(key, 0) + count
+
+    async def _unserved(self, db: Connection, wanted: Wanted, moment: _Moment) -> None:
+        """Runs whose handlers nobody has had for the whole grace: they are taken to be parked."""
+        if moment.room <= 0:
+            return
+        others = [row[0] for row in await self._ask(db, "other_definitions", list(wanted.served))]
+        if others:
+            since = moment.now - (wanted.grace if moment.others_live else 0.0)
+            rows = await self._ask(db, "take_unserved", wanted.owner, moment.now, since, others, moment.room)
+            moment.got(rows, over=False, served=False)
+
+    # --- what the new owner gets ---
+
+    async def _runs(self, db: Connection, taken: Sequence[Taken]) -> list[ClaimedRun]:
+        if not taken:
+            return []
+        keys = [t.tenant for t in taken], [t.run for t in taken]
+        rows = {(row[0], row[1]): row for row in await self._ask(db, "record", *keys)}
+        sound = [t for t in taken if rows[t[:2]][13] < CRASH_LOOP]
+        journals = await self._journals(db, sound)
+        commands: dict[tuple[int, int], list[StoredCommand]] = {}
+        for row in await self._ask(db, "open_commands", *keys):
+            commands.setdefault((row[0], row[1]), []).append(StoredCommand(RunKey(*row[:2]), *row[2:]))
+        return [
+            ClaimedRun(
+                record=record(rows[t[:2]]),
+                rows=journals.get(t[:2], []),
+                commands=commands.get(t[:2], []),
+                taken_over=t.over,
+                empty_claims=rows[t[:2]][13],
+                lost=rows[t[:2]][14],
+                served=t.served,
+                next_seq=0 if t[:2] in journals else (await self._ask(db, "last_seq", *t[:2]))[0][0],
+            )
+            for t in taken
+        ]
+
+    async def _journals(self, db: Connection, taken: Sequence[Taken]) -> dict[tuple[int, int], list[JournalRow]]:
+        found: dict[tuple[int, int], list[JournalRow]] = {t[:2]: [] for t in taken}
+        for row in await self._ask(db, "journals", [t.tenant for t in taken], [t.run for t in taken]):
+            found[row[0], row[1]].append(JournalRow(*row[2:]))
+        return found
+
+    async def _ask(self, db: Connection, name: str, *values: Any) -> list[Any]:
+        return await self._pool.ask(db, _sql[name], *values)
+
+
+def record(row: Any) -> RunRecord:
+    """A row of the query `record`."""
+    return RunRecord(
+        key=RunKey(row[0], row[1]),
+        saga_id=row[2],
+        tenant=row[3],
+        journey=row[4],
+        version=row[5],
+        definition=row[6],
+        status=SagaStatus(row[7]),
+        owner=row[8],
+        epoch=row[9],
+        started_at=row[10],
+        updated_at=row[11],
+        due_at=row[12],
+    )
