@@ -31,8 +31,12 @@ async def connect(address: Address, timeout: float | None = None) -> asyncpg.Con
     seconds = timeout or address.timeout or TIMEOUT
     # What was prepared in one transaction is not there in the next one, when a pooler stands between.
     cached = 0 if address.pooler else 100
+    # Behind a pooler, transactions say it themselves.
+    settings = None if address.pooler else {"default_transaction_isolation": "read committed"}
     try:
-        return await asyncpg.connect(address.dsn, timeout=seconds, statement_cache_size=cached)
+        return await asyncpg.connect(
+            address.dsn, timeout=seconds, statement_cache_size=cached, server_settings=settings
+        )
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise explain(error, address) from error
 

@@ -22,7 +22,7 @@ from saga_journey.ports import NewRun, TurnWrite
 from saga_journey.stores.postgres import batches
 from saga_journey.stores.postgres.connection import Address, connect, explain
 from saga_journey.stores.postgres.fates import FAILURES, Fate, fate_of
-from saga_journey.stores.postgres.pool import PATIENCE, TIMEOUT, Connection, pause
+from saga_journey.stores.postgres.pool import PATIENCE, READ_COMMITTED, TIMEOUT, Connection, pause
 from saga_journey.stores.queries import load_queries
 
 log: logging.Logger = logging.getLogger("saga_journey.store")
@@ -243,7 +243,7 @@ class _Lane:
     async def _ask(self, db: Connection, name: str, *values: Any) -> list[Any]:
         self._writer.round_trips += 1
         if self._writer.address.pooler:
-            async with db.transaction():
+            async with db.transaction(isolation=READ_COMMITTED):
                 rows: list[Any] = await db.fetch(_sql[name], *values, timeout=TIMEOUT)
         else:
             rows = await db.fetch(_sql[name], *values, timeout=TIMEOUT)

@@ -8,6 +8,14 @@ create function saga_journey.fence() returns integer language sql immutable as '
 create function saga_journey.clock() returns double precision language sql volatile as
 'select extract(epoch from clock_timestamp())::double precision';
 
+-- What is acknowledged survives power loss, also where the role or the database asks for less.
+create function saga_journey.be_durable() returns void language plpgsql as $$
+begin
+    if current_setting('synchronous_commit') = 'off' then
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+end $$;
+
 -- [[seq, item, kind, body]] of one run; a turn that is sent again brings them again.
 create function saga_journey.write_outbox(p_tenant integer, p_run bigint, p_at double precision, p_rows jsonb)
 returns void language sql set search_path = saga_journey, pg_temp as $$
@@ -56,6 +64,7 @@ declare
     made integer;
     side record;
 begin
+    perform be_durable();
     if keyed then
         insert into start_key (tenant, journey, key, run, fingerprint)
         select n.* from unnest(p_tenant, p_journey, p_key, numbers, p_fingerprint)
@@ -130,6 +139,7 @@ declare
     wanted integer;
     one record;
 begin
+    perform be_durable();
     perform pg_advisory_xact_lock_shared(fence(), o) from unnest(p_owners) o;
     if p_checked then
         done := array_fill(false, array[size]);
@@ -291,6 +301,7 @@ create function saga_journey.send_command(
 declare
     at constant double precision := coalesce(p_now, clock());
 begin
+    perform be_durable();
     perform 1 from run where tenant = p_tenant and run = p_run for no key update;
     if not found then
         return;
