@@ -17,7 +17,8 @@ import asyncpg
 from saga_journey.core.state import SagaStatus
 from saga_journey.ports import CRASH_LOOP, Claimed, ClaimedRun, JournalRow, RunKey, RunRecord, StoredCommand, Wanted
 from saga_journey.stores.postgres.connection import lost
-from saga_journey.stores.postgres.pool import READ_COMMITTED, Connection, Pool
+from saga_journey.stores.postgres.pool import Connection, Pool
+from saga_journey.stores.postgres.transactions import begun, in_one
 from saga_journey.stores.queries import load_queries
 from saga_journey.stores.shares import Group, shares
 
@@ -71,8 +72,7 @@ class Claiming:
 
     async def claim(self, db: Connection, wanted: Wanted) -> Claimed:
         """Raises Unclear when nobody knows whether it was committed; whatever else it raises, it was not."""
-        transaction = db.transaction(isolation=READ_COMMITTED)
-        await transaction.start()
+        transaction = await begun(db, self._pool.address)
         claimed = await self._claimed(db, wanted)
         try:
             await transaction.commit()
@@ -85,7 +85,7 @@ class Claiming:
     async def still_ours(self, db: Connection, owner: int, claimed: Claimed) -> Claimed:
         """The runs of an unclear claim that this owner has got."""
         keys = [run.record.key for run in claimed.runs]
-        async with db.transaction(isolation=READ_COMMITTED):
+        async with in_one(db, self._pool.address):
             rows = await self._ask(db, "still_ours", owner, [k.tenant for k in keys], [k.run for k in keys])
         held = {(row[0], row[1]): row[2] for row in rows}
         claimed.runs = [run for run in claimed.runs if held.get(run.record.key) == run.record.epoch]

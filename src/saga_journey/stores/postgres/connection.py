@@ -16,6 +16,9 @@ from saga_journey.stores.server_url import Address, parse_url, shown
 
 __all__ = ["Address", "connect", "connected", "explain", "lost", "parse_url", "shown", "try_again"]
 
+SESSION = {"default_transaction_isolation": "read committed", "idle_in_transaction_session_timeout": "10s"}
+"""After a lock, the next statement must see what others have committed meanwhile; and a process that is frozen in the
+middle of a transaction must not hold its locks for ever."""
 TIMEOUT = 10.0
 """Seconds for a connection, when neither the caller nor the URL says."""
 
@@ -31,8 +34,7 @@ async def connect(address: Address, timeout: float | None = None) -> asyncpg.Con
     seconds = timeout or address.timeout or TIMEOUT
     # What was prepared in one transaction is not there in the next one, when a pooler stands between.
     cached = 0 if address.pooler else 100
-    # Behind a pooler, transactions say it themselves.
-    settings = None if address.pooler else {"default_transaction_isolation": "read committed"}
+    settings = None if address.pooler else SESSION  # behind a pooler, each transaction says it itself
     try:
         return await asyncpg.connect(
             address.dsn, timeout=seconds, statement_cache_size=cached, server_settings=settings

@@ -11,13 +11,14 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 
 from saga_journey.errors import Closed
 from saga_journey.stores.postgres.connection import Address, connect, explain
 from saga_journey.stores.postgres.fates import FAILURES, Fate, fate_of
+from saga_journey.stores.postgres.transactions import in_one
 
 log: logging.Logger = logging.getLogger("saga_journey.store")
 
@@ -30,8 +31,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 """Between two tries to reach the server (seconds): doubled each time, and no two processes in step."""
 PATIENCE = 10.0
 """So long a call that may be refused waits for the server (seconds)."""
-READ_COMMITTED: Literal["read_committed"] = "read_committed"
-"""After a lock, the next statement must see what others have committed meanwhile, whatever the server's default is."""
 TIMEOUT = 60.0
 """An answer that takes longer counts as lost (seconds)."""
 
@@ -99,7 +98,7 @@ class Pool:
         """Rows, over this connection. Behind a pooler a statement and its parameters must meet in one transaction."""
         self.round_trips += 1
         if self.address.pooler and not db.is_in_transaction():
-            async with db.transaction(isolation=READ_COMMITTED):
+            async with in_one(db, self.address):
                 return await db.fetch(sql, *values, timeout=TIMEOUT)
         return await db.fetch(sql, *values, timeout=TIMEOUT)
 

@@ -22,7 +22,8 @@ from saga_journey.ports import NewRun, TurnWrite
 from saga_journey.stores.postgres import batches
 from saga_journey.stores.postgres.connection import Address, connect, explain
 from saga_journey.stores.postgres.fates import FAILURES, Fate, fate_of
-from saga_journey.stores.postgres.pool import PATIENCE, READ_COMMITTED, TIMEOUT, Connection, pause
+from saga_journey.stores.postgres.pool import PATIENCE, TIMEOUT, Connection, pause
+from saga_journey.stores.postgres.transactions import in_one
 from saga_journey.stores.queries import load_queries
 
 log: logging.Logger = logging.getLogger("saga_journey.store")
@@ -46,6 +47,7 @@ class Writer:
         self.commits = 0
         self.round_trips = 0
         self.stalled = False
+        self._why = StoreError("")
         self._news = news
         self._turns: list[Waiting] = []
         self._starts: list[Waiting] = []
@@ -62,7 +64,12 @@ class Writer:
         if self._closed:
             future.set_exception(Closed("these journeys are closed"))
             return future
-        (self._turns if type(write) is TurnWrite else self._starts).append((write, future))
+        if type(write) is TurnWrite:
+            self._turns.append((write, future))
+        else:
+            self._starts.append((write, future))
+            if self.stalled:
+                self._loop.call_later(PATIENCE, self._refuse, future)
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._dispatch)  # after all tasks that are ready now have added theirs
@@ -106,7 +113,20 @@ class Writer:
     def stall(self, error: StoreError) -> None:
         if not self.stalled:
             self.stalled = True
+            self._why = error
+            for _, future in self._starts:
+                self._loop.call_later(PATIENCE, self._refuse, future)
             log.error("%s; what is known is kept and written first when it can be", error)
+
+    def _refuse(self, future: asyncio.Future[Any]) -> None:
+        """A start that was never sent has waited long enough."""
+        if self.stalled:
+            for place, (_, waiting) in enumerate(self._starts):
+                if waiting is future:
+                    del self._starts[place]
+                    if not future.done():
+                        future.set_exception(self._why)
+                    return
 
     def recovered(self) -> None:
         if self.stalled:
@@ -191,6 +211,8 @@ class _Lane:
                 results = await self._send(db, writes, checked=checked)
             except FAILURES as error:
                 fate, why = fate_of(error), explain(error, self._writer.address)
+                if self._db is not None and self._db.is_in_transaction():
+                    await self.close()  # it is of no use any more
             else:
                 self._writer.recovered()
                 return results
@@ -243,7 +265,7 @@ class _Lane:
     async def _ask(self, db: Connection, name: str, *values: Any) -> list[Any]:
         self._writer.round_trips += 1
         if self._writer.address.pooler:
-            async with db.transaction(isolation=READ_COMMITTED):
+            async with in_one(db, self._writer.address):
                 rows: list[Any] = await db.fetch(_sql[name], *values, timeout=TIMEOUT)
         else:
             rows = await db.fetch(_sql[name], *values, timeout=TIMEOUT)
