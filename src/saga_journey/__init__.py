@@ -7,7 +7,7 @@ See `saga_journey.authoring` for what you write, `saga_journey.outcomes` for how
 
 from saga_journey.authoring import Saga, Structured, child, external, milestone, parallel, timer, to
 from saga_journey.bootstrap import open_journeys
-from saga_journey.config import Settings
+from saga_journey.config import Limits, Rate, Settings
 from saga_journey.core.definition import Retry
 from saga_journey.core.state import SagaStatus
 from saga_journey.errors import Misconfigured, Refused, Rejected, SagaJourneyError, Working
@@ -28,8 +28,10 @@ __all__ = [
     "Curator",
     "Failed",
     "Journeys",
+    "Limits",
     "Misconfigured",
     "Outcome",
+    "Rate",
     "Refused",
     "Rejected",
     "Resolved",

@@ -21,6 +21,7 @@ from saga_journey import Context, Journeys, Retry, Run, SagaStatus, errors
 from saga_journey.authoring import Policy
 from saga_journey.cli.app import app
 from saga_journey.cli.options import FLAGS, VALUES, hoisted
+from saga_journey.config import Limits
 from saga_journey.core.definition import UNDO_RETRY, Milestone
 from saga_journey.core.progress import VERBS
 from saga_journey.core.state import FINAL
@@ -80,7 +81,11 @@ def signature(of: Callable[..., Any], name: str) -> str:
 
 
 def value(default: object) -> str:
-    """A retry policy says what is not as in `Retry()`."""
+    """A retry policy says what is not as in `Retry()`; an empty mapping is `{}`."""
+    if default == Limits():
+        return "Limits()"
+    if repr(default) == "<factory>":
+        return "{}"
     if not isinstance(default, Retry):
         return repr(default)
     ours = {f.name: getattr(default, f.name) for f in fields(Retry)}
