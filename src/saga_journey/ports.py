@@ -497,9 +497,9 @@ class Store(Protocol):
     async def search(self, tenant: str, search: Search) -> list[RunRecord]: ...
 
     async def prune(self, before: float, most: int, *, archive: bool) -> int:
-        """Deletes runs that ended before that moment (store time), at most so many, oldest first; says how many.
+        """Deletes runs that ended before that moment (store time), at most so many families; says how many runs.
 
-        Whole families only: a parent with all its children, when all of them have ended. A run with events that wait to
+        A family is a run that nobody else started, with all its children: it goes when all of them have ended. A run with events that wait to
         be published stays. `archive` keeps what it was, in a table of its own, where no run is looked for. A start key
         goes with its run.
         """

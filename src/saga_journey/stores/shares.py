@@ -35,7 +35,7 @@ def shares(groups: Sequence[Group], room: int, limits: Limits, in_use: InUse) ->
     given = dict.fromkeys(range(len(groups)), 0)
     hungry = list(given)
     while hungry and room > 0:
-        each = max(1, room // len(hungry))
+        each = 1 if limits.on_claims else max(1, room // len(hungry))  # several may share what a limit leaves
         still = []
         for place in hungry:
             group = groups[place]

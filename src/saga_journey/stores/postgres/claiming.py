@@ -52,12 +52,18 @@ class _Moment:
     others_live: bool
     may_judge: bool
     room: int
+    forward: int
     taken: list[Taken] = field(default_factory=list)
     has_fragile: bool = False
 
-    def got(self, rows: Sequence[Any], *, over: bool, served: bool = True) -> int:
+    def most(self, *, undo: bool) -> int:
+        """So many more of these may be taken."""
+        return self.room if undo else min(self.room, self.forward)
+
+    def got(self, rows: Sequence[Any], *, over: bool = False, served: bool = True, undo: bool = True) -> int:
         self.taken += [Taken(row[0], row[1], over, served) for row in rows]
         self.room -= len(rows)
+        self.forward -= 0 if undo else len(rows)
         return len(rows)
 
 
@@ -94,13 +100,13 @@ class Claiming:
     async def _claimed(self, db: Connection, wanted: Wanted) -> Claimed:
         (row,) = await self._ask(db, "how_it_stands", wanted.owner, self._time())
         now, others_live, may_judge = row
-        moment = _Moment(now, others_live, may_judge, wanted.room)
+        moment = _Moment(now, others_live, may_judge, wanted.room, wanted.forward)
         await self._ask(db, "bury_owners", wanted.owner, moment.now)
         await self._ask(db, "forget_owners", wanted.owner, moment.now)
         if moment.may_judge:
             await self._from_the_dead(db, wanted, moment)
         if wanted.fragile and not moment.has_fragile and moment.room > 0:
-            moment.got(await self._ask(db, "take_fragile", wanted.owner, moment.now, list(wanted.served)), over=False)
+            moment.got(await self._ask(db, "take_fragile", wanted.owner, moment.now, list(wanted.served)))
         await self._from_the_queue(db, wanted, moment)
         await self._unserved(db, wanted, moment)
         (due,) = await self._ask(db, "next_due", moment.now)
@@ -114,23 +120,30 @@ class Claiming:
             return
         rows = await self._ask(db, "still_dead", [row[0] for row in found], moment.now)
         dead = [row[0] for row in rows]
-        await self._orphans(db, wanted, moment, dead, served=True, sturdy=True)
-        if wanted.fragile:
-            await self._orphans(db, wanted, moment, dead, served=True, sturdy=False)
         grace = wanted.grace if moment.others_live else 0.0
         long_dead = [row[0] for row in rows if row[1] is not None and row[1] <= moment.now - grace]
-        await self._orphans(db, wanted, moment, long_dead, served=False, sturdy=True)
-        if wanted.fragile and not moment.has_fragile:
-            await self._orphans(db, wanted, moment, long_dead, served=False, sturdy=False)
+        for served, left_by in ((True, dead), (False, long_dead)):
+            for undo in (True, False):
+                await self._orphans(db, wanted, moment, left_by, served=served, undo=undo, sturdy=True)
+                if wanted.fragile and not moment.has_fragile:
+                    await self._orphans(db, wanted, moment, left_by, served=served, undo=undo, sturdy=False)
 
     async def _orphans(
-        self, db: Connection, wanted: Wanted, moment: _Moment, dead: list[int], *, served: bool, sturdy: bool
+        self,
+        db: Connection,
+        wanted: Wanted,
+        moment: _Moment,
+        dead: list[int],
+        *,
+        served: bool,
+        undo: bool,
+        sturdy: bool,
     ) -> None:
-        most = moment.room if sturdy else min(moment.room, 1)
+        most = min(moment.most(undo=undo), moment.room if sturdy else 1)
         if most <= 0 or not dead:
             return
-        asked = (wanted.owner, moment.now, dead, list(wanted.served), served, sturdy, most)
-        got = moment.got(await self._ask(db, "take_orphans", *asked), over=True, served=served)
+        asked = (wanted.owner, moment.now, dead, list(wanted.served), served, sturdy, undo, most)
+        got = moment.got(await self._ask(db, "take_orphans", *asked), over=True, served=served, undo=undo)
         moment.has_fragile = moment.has_fragile or (not sturdy and got > 0)
 
     # --- what waits ---
@@ -143,11 +156,10 @@ class Claiming:
             await self._ask(db, "lock_limits")
         undoing = await self._groups(db, wanted, moment, undoing=True)
         forward = await self._groups(db, wanted, moment, undoing=False)
-        for_forward = min(wanted.forward, moment.room)
-        first = (moment.room + 1) // 2 if forward and for_forward > 0 else moment.room
+        half = (moment.room + 1) // 2 if forward and moment.forward > 0 else moment.room
         in_use = await self._in_use(db, wanted)
-        await self._take(db, wanted, moment, undoing, min(first, moment.room), in_use, undo=True)
-        await self._take(db, wanted, moment, forward, min(for_forward, moment.room), in_use, undo=False)
+        await self._take(db, wanted, moment, undoing, half, in_use, undo=True)
+        await self._take(db, wanted, moment, forward, moment.most(undo=False), in_use, undo=False)
         await self._take(db, wanted, moment, undoing, moment.room, in_use, undo=True)
 
     async def _groups(self, db: Connection, wanted: Wanted, moment: _Moment, *, undoing: bool) -> list[Group]:
@@ -183,7 +195,7 @@ class Claiming:
             return
         columns = zip(*((group.tenant, group.definition, count) for group, count in given), strict=True)
         rows = await self._ask(db, "take_due", wanted.owner, moment.now, undo, *map(list, columns))
-        moment.got(rows, over=False)
+        moment.got(rows, undo=undo)
         self._after = (given[-1][0].tenant, given[-1][0].definition)
         for group, count in given:
             key = (group.tenant_name, group.journey)
@@ -197,7 +209,7 @@ class Claiming:
         if others:
             since = moment.now - (wanted.grace if moment.others_live else 0.0)
             rows = await self._ask(db, "take_unserved", wanted.owner, moment.now, since, others, moment.room)
-            moment.got(rows, over=False, served=False)
+            moment.got(rows, served=False)
 
     # --- what the new owner gets ---
 

@@ -94,7 +94,8 @@ returning owner, dead_since;
 
 -- name: take_orphans
 -- Runs of dead owners. $5: those of definitions in $4, or else the others. $6: those whose attempt was never lost
--- before, or else the others: what died with its owner has been lost once more than is written.
+-- before, or else the others: what died with its owner has been lost once more than is written. $7: those that are to be
+-- undone, or else the others.
 update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2,
     empty_claims = case when exists (
         select from saga_journey.journal j where j.tenant = r.tenant and j.run = r.run and j.epoch = r.epoch)
@@ -102,8 +103,8 @@ update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2,
 from (
     select tenant, run from saga_journey.run
     where owner = any($3::integer[]) and due_at is not null
-        and (definition = any($4::integer[])) = $5 and (lost < 1) = $6
-    limit $7 for no key update skip locked
+        and (definition = any($4::integer[])) = $5 and (lost < 1) = $6 and (status = 'compensating') = $7
+    limit $8 for no key update skip locked
 ) f
 where r.tenant = f.tenant and r.run = f.run
 returning r.tenant, r.run;

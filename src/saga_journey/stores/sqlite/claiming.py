@@ -5,6 +5,7 @@ Who is dead: its lock is free, or its lease is over. What the dead left comes fi
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from dataclasses import dataclass, field
@@ -40,9 +41,20 @@ class _Found:
     unserved: list[RunKey] = field(default_factory=list)
     has_fragile: bool = False
 
+    forward: int = 0
+    """So many that go forward are among them."""
+
     @property
     def room(self) -> int:
         return self.wanted.room - len(self.keys) - len(self.unserved)
+
+    def most(self, *, undo: bool) -> int:
+        """So many more of these may be taken."""
+        return self.room if undo else max(0, min(self.room, self.wanted.forward - self.forward))
+
+    def got(self, keys: list[RunKey], *, undo: bool) -> None:
+        self.keys += keys
+        self.forward += 0 if undo else len(keys)
 
 
 class Claiming:
@@ -52,7 +64,7 @@ class Claiming:
         self._sql = sql
         self._locks = locks
         self._after = (0, 0)  # the tenant and definition that got something last
-        self.took_from_here = False  # from an owner in this very process, which may still write
+        self.moved = False  # a run that somebody has held before, perhaps this process: claims have to be proved
 
     def claim(self, db: sqlite3.Connection, wanted: Wanted, now: float) -> Claimed:
         others = {o: is_dead for o, is_dead in self._owners(db, now).items() if o != wanted.owner}
@@ -65,8 +77,8 @@ class Claiming:
         if found.room > 0:
             asked = (json.dumps(list(wanted.served)), now - grace, found.room)
             found.unserved = _keys(db.execute(self._sql["unserved"], asked))
-        runs = [self._claimed(db, key, served=True) for key in found.keys]
-        runs += [self._claimed(db, key, served=False) for key in found.unserved]
+        runs = [self._claimed(db, found, key, served=True) for key in found.keys]
+        runs += [self._claimed(db, found, key, served=False) for key in found.unserved]
         owned = [(*run.record.key, wanted.owner, now, run.empty_claims) for run in runs]
         db.executemany(self._sql["claim_run"], owned)
         self._give_commands(db, runs)
@@ -89,11 +101,12 @@ class Claiming:
     def _from_the_dead(self, db: sqlite3.Connection, found: _Found, dead: list[int]) -> None:
         """What died with its owner has been lost once more than is written."""
         owners, served = json.dumps(dead), json.dumps(list(found.wanted.served))
-        for sturdy, most in ((True, found.room), (False, 1 if found.wanted.fragile else 0)):
-            if take := min(most, found.room):
-                asked = (owners, served, take, sturdy, FRAGILE - 1)
+        for undo, sturdy in itertools.product((True, False), (True, False)):
+            fragile = 0 if found.has_fragile or not found.wanted.fragile else 1
+            if take := min(found.most(undo=undo), found.room if sturdy else fragile):
+                asked = (owners, served, take, sturdy, FRAGILE - 1, undo)
                 keys = _keys(db.execute(self._sql["due_orphaned"], asked))
-                found.keys += keys
+                found.got(keys, undo=undo)
                 found.has_fragile = found.has_fragile or (bool(keys) and not sturdy)
 
     def _fragile(self, db: sqlite3.Connection, found: _Found) -> None:
@@ -108,9 +121,9 @@ class Claiming:
         wanted = found.wanted
         undoing, forward = (self._groups(db, found, undoing=undoing) for undoing in (True, False))
         in_use = {(t, j): n for t, j, n in db.execute(self._sql["in_use"])} if wanted.limits.on_claims else {}
-        half = (found.room + 1) // 2 if forward and wanted.forward else found.room
+        half = (found.room + 1) // 2 if forward and found.most(undo=False) else found.room
         self._take(db, found, undoing, half, in_use, undo=True)
-        self._take(db, found, forward, min(wanted.forward, found.room), in_use, undo=False)
+        self._take(db, found, forward, found.most(undo=False), in_use, undo=False)
         self._take(db, found, undoing, found.room, in_use, undo=True)
 
     def _groups(self, db: sqlite3.Connection, found: _Found, *, undoing: bool) -> dict[Group, list[RunKey]]:
@@ -155,7 +168,7 @@ class Claiming:
         waiting = {(group.tenant, group.definition): due for group, due in groups.items()}
         for group, count in shares(left, most, found.wanted.limits, in_use):
             due = waiting[group.tenant, group.definition]
-            found.keys += due[:count]
+            found.got(due[:count], undo=undo)
             del due[:count]
             key = (group.tenant_name, group.journey)
             in_use[key] = in_use.get(key, 0) + count
@@ -163,20 +176,21 @@ class Claiming:
 
     # --- what the new owner gets ---
 
-    def _claimed(self, db: sqlite3.Connection, key: RunKey, *, served: bool) -> ClaimedRun:
-        """The run as its new owner gets it, under the epoch that the claim is about to write."""
+    def _claimed(self, db: sqlite3.Connection, found: _Found, key: RunKey, *, served: bool) -> ClaimedRun:
+        """The run as its new owner gets it: as the claim is about to write it."""
         row = db.execute(self._sql["record"], key).fetchone()
-        found, rows = record(row), journal(db, self._sql, key)
-        self.took_from_here = self.took_from_here or self._locks.holds(found.owner)
-        wrote = any(turn.epoch == found.epoch for turn in rows)
-        empty_claims = 0 if found.owner is None or wrote else row[13] + 1
-        found.epoch += 1
+        run, rows = record(row), journal(db, self._sql, key)
+        self.moved = self.moved or run.epoch > 0
+        wrote = any(turn.epoch == run.epoch for turn in rows)
+        taken_over = run.owner is not None
+        empty_claims = row[13] + 1 if taken_over and not wrote else 0
+        run.owner, run.epoch, run.updated_at = found.wanted.owner, run.epoch + 1, found.now
         crashing = empty_claims >= CRASH_LOOP
         return ClaimedRun(
-            record=found,
+            record=run,
             rows=[] if crashing else rows,
             commands=[],
-            taken_over=found.owner is not None,
+            taken_over=taken_over,
             empty_claims=empty_claims,
             lost=row[14],
             served=served,

@@ -34,10 +34,6 @@ class OwnerLocks:
         _lock(fd)
         self._held[owner] = fd
 
-    def holds(self, owner: int | None) -> bool:
-        """Is it an owner of this process?"""
-        return owner in self._held
-
     def drop(self, owner: int) -> None:
         if (fd := self._held.pop(owner, NO_FILE)) != NO_FILE:
             with contextlib.suppress(FileNotFoundError):

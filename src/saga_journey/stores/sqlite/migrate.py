@@ -65,6 +65,8 @@ def migrate_file(url: str) -> list[Migration]:
 
 def script(todo: Sequence[Migration]) -> str:
     """What `migrate` would do, for the program `sqlite3`."""
+    if not todo:
+        return "-- No migration is pending."
     rows = [
         f"{m.sql.strip()}\n"
         f"insert into migration (number, name, checksum) values ({m.number}, '{m.name}', '{m.checksum}');"

@@ -94,6 +94,7 @@ order by due_at limit 1;
 -- Runs whose owner is dead. ?4: those that were lost less than ?5 times, or the others.
 select tenant, run from run
 where owner in (select value from json_each(?1)) and due_at is not null and (lost < ?5) = ?4
+  and (status = 'compensating') = ?6
   and definition in (select value from json_each(?2))
 limit ?3;
 

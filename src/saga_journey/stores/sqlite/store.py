@@ -38,6 +38,7 @@ from saga_journey.stores.sqlite.connection import connect, explain, parse_url
 from saga_journey.stores.sqlite.figures import SqliteFigures
 from saga_journey.stores.sqlite.locks import OwnerLocks
 from saga_journey.stores.sqlite.migrate import migrate
+from saga_journey.stores.sqlite.moved import refuse_moved
 from saga_journey.stores.sqlite.retention import pruned
 from saga_journey.stores.sqlite.search import search_statement
 from saga_journey.stores.sqlite.writer import Writer
@@ -83,6 +84,7 @@ class SqliteStore(StoredDefinitions):
 
     def _prepare(self) -> None:
         db = self._writer.transactions.connection
+        refuse_moved(db, self.path)
         migrate(db)
         self.now: Callable[[], float] = anchored(db, _sql)
 
@@ -160,6 +162,7 @@ class SqliteStore(StoredDefinitions):
 
     async def enter(self, lease: float) -> int:
         def work(db: sqlite3.Connection) -> int:
+            refuse_moved(db, self.path)  # it may have been while this worker waited for its turn
             owner: int = db.execute(_sql["enter_owner"], (self.now() + lease, self.now())).fetchone()[0]
             self._locks.hold(owner)  # before anyone can see the row
             return owner
@@ -196,7 +199,7 @@ class SqliteStore(StoredDefinitions):
     async def claim(self, wanted: Wanted) -> Claimed:
         def work(db: sqlite3.Connection) -> Claimed:
             claimed = self._claiming.claim(db, wanted, self.now())
-            if self._claiming.took_from_here:
+            if self._claiming.moved:
                 self._writer.transactions.fenced = True
             return claimed
 

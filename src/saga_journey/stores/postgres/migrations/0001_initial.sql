@@ -22,7 +22,7 @@ create table saga_journey.definition (
 create index definition_name on saga_journey.definition (name, version);
 
 -- Numbers runs over all tenants; a larger number was started later, or nearly so.
-create sequence saga_journey.run_number cache 32;
+create sequence saga_journey.run_number;
 
 -- One row for each run: an index on its journal. due_at: when it needs a worker by the clock alone
 -- (a far future: never by itself; null: final). owner null: released, or never claimed.
@@ -56,6 +56,8 @@ create unique index run_saga on saga_journey.run (tenant, saga);
 create index run_held on saga_journey.run (owner, tenant, definition) where owner is not null;
 create index run_standing on saga_journey.run (tenant, status, run) where status in ('failed', 'paused');
 create index run_family on saga_journey.run (tenant, family) where family is not null;
+-- What is old is where old runs are: enough to find what has to be taken out.
+create index run_started on saga_journey.run using brin (started_at);
 create index run_needs on saga_journey.run (definition) where needs;
 
 -- The queue. A run that is started, moved and ended by one worker is in none of these.

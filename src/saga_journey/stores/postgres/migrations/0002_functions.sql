@@ -119,9 +119,9 @@ end $$;
 -- Turns of runs that these owners hold. p_events null: only the index row changes. c_…: the rows that change, by the
 -- place of their turn. p_sides: null, or {place: {answers, outbox, starts, messages, moved}}.
 --
--- p_checked: each turn has to prove that its claim is the newest one, and that it was not written before. Without it
--- that is known: the owners are locked, and nothing was taken from them. When that is not so, nothing is written and
--- the answer is null: send it again, checked.
+-- p_checked: the row of each run is locked, and the turn is compared with what is there. Without it, nobody can take a
+-- run from these owners meanwhile (they are locked), and they never lost one, so it is enough to see that the epoch is
+-- the newest. When that is not so, nothing is written, and the answer is null or SJ001: send it again, checked.
 --
 -- Gives for each turn: 0 written, now or before; 1 another claim is newer; 2 another turn has its seq.
 create function saga_journey.commit_turns(
@@ -130,7 +130,7 @@ create function saga_journey.commit_turns(
     c_place integer[], c_status text[], c_owner integer[], c_due double precision[], c_lost integer[],
     c_needs boolean[], c_stopped integer[], p_sides jsonb
 ) returns smallint[]
-language plpgsql set search_path = saga_journey, pg_temp as $$
+language plpgsql set search_path = saga_journey, pg_temp set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     size constant integer := cardinality(p_run);
     verdicts smallint[] := array_fill(0::smallint, array[cardinality(p_run)]);
@@ -173,9 +173,14 @@ begin
             return null;
         end if;
         insert into journal (tenant, run, seq, epoch, at, events)
-        select * from unnest(p_tenant, p_run, p_seq, p_epoch, p_at, p_events)
+        select t.* from unnest(p_tenant, p_run, p_seq, p_epoch, p_at, p_events)
             as t(tenant, run, seq, epoch, at, events)
+        join run r on r.tenant = t.tenant and r.run = t.run and r.epoch = t.epoch
         where t.events is not null;
+        get diagnostics n = row_count;
+        if n < cardinality(array_remove(p_events, null)) then
+            raise exception 'a claim has moved' using errcode = 'SJ001';
+        end if;
     end if;
     if p_sides is not null then
         perform lock_recipients(p_tenant, p_run, c_place, p_sides);
@@ -198,7 +203,7 @@ begin
             select count(*) into wanted from unnest(c_place) c where done[c];
         end if;
         if n < wanted then
-            raise exception 'a claim moved under the lock of its owner' using errcode = 'SJ001';
+            raise exception 'a claim has moved' using errcode = 'SJ001';
         end if;
     end if;
     for one in select s.key::integer as place, s.value as side from jsonb_each(p_sides) s order by 1 loop
@@ -272,6 +277,8 @@ declare
 begin
     select definition into number from definition where tenant = p_tenant and hash = p_hash;
     if number is null then
+        -- one after the other: a worker that asks for what is new since number 7 must not miss a 6 that comes later
+        perform pg_advisory_xact_lock(fence(), -1);
         insert into definition (tenant, hash, name, version, kind, body, saved_at)
         values (p_tenant, p_hash, p_name, p_version, p_kind, p_body, p_at) on conflict do nothing;
         select definition into number from definition where tenant = p_tenant and hash = p_hash;
@@ -316,8 +323,8 @@ begin
     end if;
 end $$;
 
--- Takes out families of runs that ended before that moment, at most so many families, the oldest first; says how many
--- runs that were. Each begins with a run that no other one started. Rows that somebody is changing are left alone, and
+-- Takes out families of runs that ended before that moment, at most so many families; says how many runs that were. Each
+-- begins with a run that no other one started. Rows that somebody is changing are left alone, and
 -- with them their family.
 create function saga_journey.prune(p_before double precision, p_most integer, p_archive boolean) returns bigint
 language plpgsql set search_path = saga_journey, pg_temp as $$
@@ -325,14 +332,16 @@ declare
     first record;
     members bigint[];
     locked bigint[];
+    families integer := 0;
     gone bigint := 0;
 begin
     for first in
         select r.tenant, r.run from run r
         where r.family is null and r.due_at is null and r.started_at < p_before and r.updated_at < p_before
             and r.status in ('completed', 'compensated', 'resolved', 'cancelled')
-        order by r.tenant, r.run limit p_most for no key update skip locked
+        for no key update skip locked
     loop
+        exit when families = p_most;
         members := array(
             select r.run from run r where r.tenant = first.tenant and (r.run = first.run or r.family = first.run));
         locked := array(
@@ -359,6 +368,7 @@ begin
         delete from outbox t where t.tenant = first.tenant and t.run = any(members);
         delete from start_key t where t.tenant = first.tenant and t.run = any(members);
         delete from run t where t.tenant = first.tenant and t.run = any(members);
+        families := families + 1;
         gone := gone + cardinality(members);
     end loop;
     return gone;
