@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from saga_journey.config import Settings
@@ -13,7 +14,7 @@ from saga_journey.core.commands import Answer, Answered, External, Report, TakeO
 from saga_journey.core.events import DO, Event
 from saga_journey.core.machine import Turn
 from saga_journey.core.state import RunState, SagaStatus
-from saga_journey.core.timers import call_limit, next_due, overdue
+from saga_journey.core.timers import bound_of, call_limit, next_due, overdue
 from saga_journey.engines.embedded.calls import LiveCalls
 from saga_journey.engines.embedded.clock import pass_until
 from saga_journey.engines.embedded.family import Family
@@ -24,6 +25,7 @@ from saga_journey.engines.embedded.scheduler import Scheduler
 from saga_journey.engines.embedded.turn import NEVER, Turns, is_settled, to_call
 from saga_journey.errors import Closed, StoreError
 from saga_journey.ports import (
+    PRUNED,
     AttemptEnded,
     AttemptStarting,
     Call,
@@ -93,6 +95,7 @@ class EmbeddedEngine:
         self._asked: dict[tuple[RunKey, str], asyncio.Future[Answer]] = {}
         self._others: asyncio.Future[None] | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._look_again = False  # others wrote while it was looking
         self._closed = False
 
     async def open(self) -> None:
@@ -209,7 +212,7 @@ class EmbeddedEngine:
                 elif run.state.calls(index).not_before > now:
                     await self._sleep(run)
                 elif not self._may_call(run, index):
-                    await self._stand_in_line(run, now)
+                    await self._stand_in_line(run, now, [index])
                 elif not await self._attempt(run, index, now):
                     return  # left behind: another task drives the run now
         except asyncio.CancelledError:
@@ -239,12 +242,20 @@ class EmbeddedEngine:
                 called = [index for index in ready if self._may_call(run, index)]
                 for index in called:
                     run.calling = (*run.calling, index)
-                    lanes[index] = self._background(self._lane(run, index, now))
-                await (self._stand_in_line(run, now) if len(called) < len(ready) else self._sleep(run))
+                    lanes[index] = self._lane_begins(run, index, now)
+                in_line = [index for index in ready if index not in called]
+                await (self._stand_in_line(run, now, in_line) if in_line else self._sleep(run))
+
+    def _lane_begins(self, run: OwnedRun, index: int, now: float) -> asyncio.Task[None]:
+        lane = self._background(self._lane(run, index, now))
+        if self._pace is not None:  # one that is cancelled before it has begun has come to its end, too
+            ended = partial(self._pace.ended, handler_of(run.state, index))
+            lane.add_done_callback(lambda _: ended())
+        return lane
 
     async def _lane(self, run: OwnedRun, index: int, now: float) -> None:
         try:
-            await self._attempt(run, index, now)
+            await self._call(run, index, now)
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -261,13 +272,19 @@ class EmbeddedEngine:
             return True
         return False
 
-    async def _stand_in_line(self, run: OwnedRun, now: float) -> None:
-        """Its handler is called as often as it may be. Whoever waits long leaves the place to others meanwhile."""
-        run.in_line_since = run.in_line_since or now
-        if now - run.in_line_since < STAND or run.calling:
-            await self._sleep(run, now + STAND)
+    async def _stand_in_line(self, run: OwnedRun, now: float, in_line: Sequence[int]) -> None:
+        """Their handlers are called as often as they may be. Whoever is far behind leaves the place to others."""
+        assert self._pace is not None
+        if run.in_line_since is None:
+            run.in_line_since = now
+        crowd = self._scheduler.is_crowded and self._pace.is_far_behind(run, self._settings.concurrency)
+        strikes = _next_clock(run, in_line)
+        if now - run.in_line_since < STAND or run.calling or not crowd:
+            await self._sleep(run, min(now + STAND, strikes))
         else:
-            await self._turns.release(run, rest=COME_AGAIN)
+            run.in_line_since = None
+            self._pace.leave(run)
+            await self._turns.release(run, rest=min(COME_AGAIN, strikes - now))
 
     async def _attempt(self, run: OwnedRun, index: int, now: float) -> bool:
         """Calls one handler and commits what came of it. False: the call was left behind and reports nothing."""
@@ -339,11 +356,13 @@ class EmbeddedEngine:
         """The run's deadline struck during a call: it is decided now, the call ends by itself."""
         _ = self._background(self._turns.take(run, TimePassed()))
 
-    async def _sleep(self, run: OwnedRun, until: float = NEVER) -> None:
-        """Until the next attempt is due, or something else arrives for the run."""
+    async def _sleep(self, run: OwnedRun, until: float | None = None) -> None:
+        """Until then, or else until the next attempt is due; or something else arrives for the run."""
         run.sleeper = asyncio.get_running_loop().create_future()
-        due = None if self._calls_nothing_more(run) else next_due(run.state, run.calling)
-        timer = self._clock.call_at(min(until, due or NEVER), run.wake)
+        if until is None:
+            due = None if self._calls_nothing_more(run) else next_due(run.state, run.calling)
+            until = NEVER if due is None else due
+        timer = self._clock.call_at(until, run.wake)
         try:
             await run.sleeper
         finally:
@@ -404,6 +423,8 @@ class EmbeddedEngine:
                 if (answer := await self._store.answer_to(key, command_id)) is not None:
                     return answer
                 await self.wait_for(asked, change)
+                if not asked.done() and not await self._store.statuses([key]):
+                    return PRUNED
             return asked.result()
         finally:
             self._asked.pop((key, command_id), None)
@@ -438,18 +459,21 @@ class EmbeddedEngine:
     def _others_wrote(self) -> None:
         if self._others is not None and not self._others.done():
             self._others.set_result(None)
+        self._look_again = True
         if self._watchers and self._looking is None:
             self._looking = self._background(self._look_at_others())
 
     async def _look_at_others(self) -> None:
         """One question for all runs that somebody watches here and that are moved elsewhere."""
         try:
-            elsewhere = [key for key in self._watchers if not self.moves(key)]
-            found = await self._store.statuses(elsewhere) if elsewhere else {}
-            for key in [key for key in elsewhere if key not in found or is_settled(found[key])]:
-                for watcher in self._watchers.pop(key, ()):
-                    if not watcher.done():
-                        watcher.set_result(None)
+            while self._look_again:
+                self._look_again = False
+                elsewhere = [key for key in self._watchers if not self.moves(key)]
+                found = await self._store.statuses(elsewhere) if elsewhere else {}
+                for key in [key for key in elsewhere if key not in found or is_settled(found[key])]:
+                    for watcher in self._watchers.pop(key, ()):
+                        if not watcher.done():
+                            watcher.set_result(None)
         except StoreError as error:
             log.debug("could not look for outcomes: %s", error)
         finally:
@@ -537,6 +561,13 @@ def handler_of(state: RunState, index: int) -> str | None:
     """The handler that is to be called for a milestone now."""
     spec = state.definition.milestones[index]
     return spec.action if state.op_of(index) == DO else spec.undo
+
+
+def _next_clock(run: OwnedRun, in_line: Sequence[int]) -> float:
+    """When something of the run is due, apart from the calls that stand in line: they are due, and have to wait."""
+    other = next_due(run.state, (*run.calling, *in_line))
+    bounds = [bound_of(run.state, index) for index in in_line if run.state.op_of(index) == DO]
+    return min([NEVER if other is None else other, *bounds])
 
 
 def _without(calling: tuple[int, ...], index: int) -> tuple[int, ...]:

@@ -1,12 +1,11 @@
 """Handlers that may only be called so fast: so many calls at once, so many begun in a second, in this process.
 
-A run that has to wait for its turn is not being called, so whatever happens to it meanwhile, nothing is in doubt. It
-waits here for a moment; then it gives its place back, and comes again.
+A run that has to wait for its turn is not being called, so whatever happens to it meanwhile, nothing is in doubt. Who
+came first is called first. When others need the places, those far behind in a line give theirs back, and come again.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 
 from saga_journey.config import Rate
@@ -14,9 +13,9 @@ from saga_journey.engines.embedded.owned import OwnedRun
 from saga_journey.ports import Clock, Timer
 
 STAND = 1.0
-"""So long a run stands in line (seconds) …"""
+"""So long a run stands in line at least, and so often it looks about (seconds)."""
 COME_AGAIN = 5.0
-"""… before it goes away for so long (seconds)."""
+"""So long it is away when it gives its place back (seconds)."""
 
 
 class Pace:
@@ -26,7 +25,7 @@ class Pace:
         self._lines = {name: _Line(rate, clock) for name, rate in rates.items()}
 
     def admits(self, run: OwnedRun, handler: str | None) -> bool:
-        """A call of that handler may begin, and is counted from now on. Else the run is woken when its turn may be."""
+        """A call of that handler may begin, and is counted from now on. Else the run is in line, and woken in turn."""
         line = self._lines.get(handler or "")
         return line is None or line.admits(run)
 
@@ -34,6 +33,16 @@ class Pace:
         """A call that was admitted has come to its end."""
         if (line := self._lines.get(handler or "")) is not None:
             line.ended()
+
+    def is_far_behind(self, run: OwnedRun, places: int) -> bool:
+        """Those before it fill its line's part of one half of the places."""
+        part = places // (2 * len(self._lines))
+        return all(line.before(run) >= part for line in self._lines.values() if run in line.waiting)
+
+    def leave(self, run: OwnedRun) -> None:
+        """It stands in line no more."""
+        for line in self._lines.values():
+            line.leave(run)
 
 
 class _Line:
@@ -44,25 +53,34 @@ class _Line:
         self._clock = clock
         self._running = 0
         self._next_at = 0.0
-        self._waiting: deque[OwnedRun] = deque()
+        self.waiting: dict[OwnedRun, int] = {}  # in the order in which they came; the seq of each when it asked last
         self._timer: Timer | None = None
 
     def admits(self, run: OwnedRun) -> bool:
         now = self._clock.now()
-        if self._full or now < self._next_at:
-            if run not in self._waiting:
-                self._waiting.append(run)
-            if not self._full and self._timer is None:
-                self._timer = self._clock.call_at(self._next_at, self._struck)
+        self._forget()
+        if next(iter(self.waiting), run) is not run or self._full or now < self._next_at:
+            self.waiting[run] = run.state.seq  # who is in line already keeps the place
+            self._call_first()
             return False
+        self.waiting.pop(run, None)
         self._running += 1
         if self._rate.per_second is not None:
-            self._next_at = max(now, self._next_at) + 1 / self._rate.per_second
+            self._next_at = now + 1 / self._rate.per_second
+        self._call_first()
         return True
 
     def ended(self) -> None:
         self._running -= 1
-        self._wake_one()
+        self._call_first()
+
+    def before(self, run: OwnedRun) -> int:
+        """How many came before it."""
+        return list(self.waiting).index(run)
+
+    def leave(self, run: OwnedRun) -> None:
+        if self.waiting.pop(run, None) is not None:
+            self._call_first()
 
     @property
     def _full(self) -> bool:
@@ -70,12 +88,23 @@ class _Line:
 
     def _struck(self) -> None:
         self._timer = None
-        self._wake_one()
+        self._call_first()
 
-    def _wake_one(self) -> None:
-        """Whoever is woken asks again; the others look by themselves now and then."""
-        while self._waiting:
-            run = self._waiting.popleft()
-            if not run.gone and run.sleeper is not None:
-                run.wake()
+    def _call_first(self) -> None:
+        """Wakes the first when it may be called now; when it may be called later, then. It asks again."""
+        self._forget()
+        first = next(iter(self.waiting), None)
+        if first is None or self._full:
+            return
+        if self._clock.now() >= self._next_at:
+            first.wake()
+        elif self._timer is None:
+            self._timer = self._clock.call_at(self._next_at, self._struck)
+
+    def _forget(self) -> None:
+        """Whoever is first and does not want it any more: something else has become of that run."""
+        while self.waiting:
+            run, seq = next(iter(self.waiting.items()))
+            if run.state.seq == seq and not run.gone and not run.spoiled:
                 return
+            del self.waiting[run]

@@ -79,7 +79,8 @@ class Scheduler:
         self._collector = Collector()
         self.owned: dict[RunKey, OwnedRun] = {}
         self.reserved: int = 0  # places promised to starts whose commit is under way
-        self._kept = int(settings.concurrency * settings.undo_share)  # places that only what is undone may take
+        self._for_undo = int(settings.concurrency * settings.undo_share)  # places that only what is undone may take …
+        self._kept = self._for_undo  # … and those of them that are free for it
         self._waiting: set[RunKey] = set()  # runs started here that found no place
         self._behind = False  # the last claim took all it asked for: there may be more
         self.owner: int | None = None
@@ -124,6 +125,11 @@ class Scheduler:
     def room(self) -> int:
         return self._settings.concurrency - len(self.owned) - self.reserved
 
+    @property
+    def is_crowded(self) -> bool:
+        """No place is left for what goes forward."""
+        return self.room <= self._kept
+
     def take_place(self, tenant: str, journey: str) -> bool:
         """Promises a place to a run that is being started; False: it has to wait. Raises Overloaded at the door.
 
@@ -133,7 +139,7 @@ class Scheduler:
             raise Overloaded(len(self._waiting), LOOK_EVERY)
         limits = self._settings.limits
         limited = limits.on_claims and (journey in limits.journeys or limits.of_tenant(tenant) is not None)
-        free = self.room > self._kept and not self._waiting and not limited
+        free = not self.is_crowded and not self._waiting and not limited
         self.reserved += free
         return free
 
@@ -170,35 +176,38 @@ class Scheduler:
         if self.room <= 0 or self.owner is None:
             return
         asked = self.room if self._behind else max(1, self.room // 2)  # leave places for what starts meanwhile
+        wanted = self._wanted(self.owner, asked)
         self.reserved += asked
         try:
-            claimed = await self._store.claim(self._wanted(self.owner, asked))
+            claimed = await self._store.claim(wanted)
         finally:
             self.reserved -= asked
-        await self._adopt_all(claimed, asked)
+        await self._adopt_all(claimed, wanted)
 
     def _wanted(self, owner: int, room: int) -> Wanted:
         undoing = sum(run.state.direction == UNDO for run in self.owned.values())
-        self._kept = max(0, int(self._settings.concurrency * self._settings.undo_share) - undoing)
+        self._kept = max(0, self._for_undo - undoing)
         return Wanted(
             owner=owner,
             room=room,
-            forward=min(room, max(0, self.room + self.reserved - self._kept)),
+            forward=min(room, max(0, self.room - self._kept)),
             served=[n for n, served in self._served.items() if served],
             grace=self._settings.handler_grace,
             fragile=not any(run.alone for run in self.owned.values()),
             limits=self._settings.limits,
         )
 
-    async def _adopt_all(self, claimed: Claimed, asked: int) -> None:
-        self._behind = len(claimed.runs) == asked
+    async def _adopt_all(self, claimed: Claimed, wanted: Wanted) -> None:
+        full = len(claimed.runs) == wanted.room
+        forward = sum(run.record.status is not SagaStatus.COMPENSATING for run in claimed.runs)
+        self._behind = full or forward >= wanted.forward
         if not self._behind:
             self._waiting.clear()  # what was not claimed now is owned by other workers
         self._collector.claimed(len(claimed.runs))
         for run in claimed.runs:
             self._waiting.discard(run.record.key)
             await self._adopt(run)
-        if self._behind and self.room > 0:
+        if full and self.room > 0:
             self.nudge()
         elif claimed.next_due is not None:
             self._wake_at(claimed.next_due)
@@ -224,6 +233,8 @@ class Scheduler:
             log.exception("%s cannot be read", claimed.record.saga_id)
             await self._park_unread(claimed, "cannot_decode", f"its journal cannot be read: {error}")
             return
+        if (before := self.owned.get(run.key)) is not None:  # others had it since, and gave it back
+            self._has_lost(before)
         self.owned[run.key] = run
         run.task = self._drive(run)
 
@@ -282,11 +293,14 @@ class Scheduler:
 
     async def _renewing(self) -> None:
         assert self.owner is not None
+        lapsed = False
         while True:
             await pass_until(self._clock, self._clock.now() + self._settings.lease / 3)
             try:
-                if not await self._store.renew(self.owner, self._settings.lease):
+                lapsed = not await self._store.renew(self.owner, self._settings.lease) or lapsed
+                if lapsed:
                     await self._look_what_is_left(self.owner)
+                    lapsed = False
             except (StoreFull, StoreUnreachable):
                 pass  # the store has said so, once
             except StoreError as error:
@@ -297,8 +311,13 @@ class Scheduler:
         before = list(self.owned.values())  # what is claimed from now on is not in doubt
         held = await self._store.held(owner)
         for run in before:
-            if run.key not in held and not run.gone:
-                self._turns.lose(run)
+            if run.key not in held:
+                self._has_lost(run)
+
+    def _has_lost(self, run: OwnedRun) -> None:
+        """Another worker has claimed it. When a commit of it is under way, that says so."""
+        if not run.gone and not run.committing:
+            self._turns.lose(run)
 
     async def _pruning(self, keep: float) -> None:
         """Small batches with a breath between them, so that nobody waits behind the cleaning."""
@@ -331,7 +350,10 @@ class Scheduler:
 
     def released(self, run: OwnedRun, write: TurnWrite) -> None:
         """The run is not owned here any more; its place is free."""
-        self.owned.pop(run.key, None)
+        if self.owned.get(run.key) is run:
+            del self.owned[run.key]
+        if run.state.direction == UNDO:
+            self._kept = min(self._kept + 1, self._for_undo)
         if write.row is not None and write.row.due_at is not None and write.row.due_at < NEVER:
             self._wake_at(write.row.due_at)
         waited = self._waiting or self._behind or run.alone or run.inbox  # what arrived last is for its next owner
