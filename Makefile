@@ -48,19 +48,31 @@ pyright: ## check the types with basedpyright: sources, public names, wrong usag
 	@$(BIN)/python -m tests.typing.pyright_check
 
 .PHONY: bench
-bench: ## measure the speed beside a peer
+bench: ## measure the speed on SQLite and on PostgreSQL, beside peers (minutes)
 	@$(SETUP) bench
 	@$(BIN)/python -m bench
 
 .PHONY: analytics-check
-analytics-check: ## every figure in less than a second on a million runs (a minute)
+analytics-check: ## every figure in less than a second on a million runs, on either store (two minutes)
 	@$(SETUP) dev
 	@$(BIN)/python -m tests.figures.crowd
+
+.PHONY: plans
+plans: ## the plans of PostgreSQL with a million runs, and what a claim costs then (a minute)
+	@$(SETUP) dev
+	@SAGA_PLANS_RUNS=1000000 $(BIN)/python -m pytest -q -s tests/postgres/test_plans.py
 
 .PHONY: crash
 crash: ## kill the process at every boundary of a saga, and recover (minutes)
 	@$(SETUP) dev
 	@$(BIN)/python -m tests.crash.matrix
+
+.PHONY: chaos
+chaos: ## workers killed and frozen for half an hour, then the server killed again and again
+	@$(SETUP) dev
+	@$(BIN)/python -m tests.chaos.workers --seconds 1800 --sagas 50000 --workers 8
+	@$(BIN)/python -m tests.chaos.server
+	@$(BIN)/python -m tests.chaos.colliding_keys
 
 # All locks share one .venv: what two of them name has one version, the one that dev.lock chose.
 .PHONY: lock

@@ -3,6 +3,7 @@
     python -m tests.figures.crowd [RUNS]     a million when left out: makes two crowds, and asks everything of them
 
 The first crowd has runs of every fate; in the second one all of them wait for something, which is the hardest to count.
+Each is made on SQLite, and copied to PostgreSQL (`tests.figures.on_postgres`).
 
 The rows are written with the store's own statements, `insert_run` and then `change_run` for what has become of each, so
 that columns and indexes are what the store makes of them. The newest runs have whole journals, since those are read for
@@ -33,6 +34,9 @@ from saga_journey.core.state import FINAL
 from saga_journey.engines.embedded.turn import NEVER
 from saga_journey.stores.queries import load_queries
 from saga_journey.stores.sqlite import SqliteStore
+from tests.figures.on_postgres import copy_crowd
+from tests.servers.postgres import the_server
+from tests.servers.programs import NoServer
 
 WHO: Any = {"tenant_id": "acme"}
 STEPS = ("reserve", "charge", "label", "ship", "notify")
@@ -142,18 +146,26 @@ def _write(db: sqlite3.Connection, tenant: int, rows: Iterator[Row], crowd: Crow
         db.execute("begin")
         db.executemany(sql["insert_run"], [_started(tenant, row) for row in chunk])
         db.executemany(sql["change_run"], [_changed(tenant, row) for row in chunk])
+        db.executemany(sql["make_due"], [(tenant, row.number, row.started_at) for row in chunk if _is_asked(row)])
         db.executemany(sql["insert_own_turn"], [turn for row in chunk if row.whole for turn in _journal(tenant, row)])
         db.execute("commit")
 
 
 def _started(tenant: int, row: Row) -> tuple[Any, ...]:
     saga = f"saga_{row.number:032x}"
-    return (tenant, row.number, saga, row.definition, row.started_at, 1, 1, row.started_at)
+    return (tenant, row.number, saga, row.definition, row.started_at, 1, 1, row.started_at, None)
 
 
 def _changed(tenant: int, row: Row) -> tuple[Any, ...]:
     due = None if row.status in FINAL else NEVER
-    return (tenant, row.number, 1, row.status, None, due, 0, 0, row.started_at + row.seconds, row.stopped)
+    owner = 1 if row.status is SagaStatus.IN_PROGRESS and row.number % 10 == 0 else None
+    needs = row.status in (SagaStatus.PAUSED, SagaStatus.FAILED) and row.number % 3 == 0
+    return (tenant, row.number, 1, row.status, owner, due, 0, needs, row.started_at + row.seconds, row.stopped)
+
+
+def _is_asked(row: Row) -> bool:
+    """It has ended, and somebody wants something of it all the same."""
+    return row.status in FINAL and row.number % 50 == 0
 
 
 def _journal(tenant: int, row: Row) -> Iterator[tuple[Any, ...]]:
@@ -218,13 +230,29 @@ async def main(runs: int) -> int:
         with TemporaryDirectory() as folder:
             url, began = f"sqlite:///{folder}/journeys.db", time.perf_counter()
             crowd = await gather(url, runs, unfinished=unfinished)
-            what = "all waiting" if unfinished else "of every fate"
-            print(f"{runs:,} runs, {what}, made in {time.perf_counter() - began:.1f} s")
-            async with open_journeys(url, working=False) as journeys:
-                for name, seconds in (await ask_everything(journeys, crowd)).items():
-                    print(f"{'ok' if seconds < LIMIT else 'TOO SLOW':10}{name:36}{seconds:7.3f} s")
-                    slow += seconds >= LIMIT
+            what = f"{runs:,} runs, {'all waiting' if unfinished else 'of every fate'}"
+            print(f"SQLite: {what}, made in {time.perf_counter() - began:.1f} s")
+            slow += await _too_slow(url, crowd)
+            try:
+                server = the_server()
+            except NoServer as absent:
+                print(f"PostgreSQL was NOT measured: {absent}")
+                continue
+            copy, began = server.databases.fresh(), time.perf_counter()
+            await copy_crowd(url, copy)
+            print(f"PostgreSQL: {what}, copied in {time.perf_counter() - began:.1f} s")
+            slow += await _too_slow(copy, crowd)
+            server.databases.drop(copy)
     return 1 if slow else 0
+
+
+async def _too_slow(url: str, crowd: Crowd) -> int:
+    """Prints how long each operation takes. Gives how many take too long."""
+    async with open_journeys(url, working=False) as journeys:
+        taken = await ask_everything(journeys, crowd)
+    for name, seconds in taken.items():
+        print(f"{'ok' if seconds < LIMIT else 'TOO SLOW':10}{name:36}{seconds:7.3f} s")
+    return sum(seconds >= LIMIT for seconds in taken.values())
 
 
 if __name__ == "__main__":

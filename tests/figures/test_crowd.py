@@ -1,24 +1,34 @@
-"""Figures on a crowd: they say what is there, each out of an index that covers it, and in time.
+"""Figures on a crowd, on either store: they say what is there, each out of an index that covers it, and in time.
 
-The time is measured on 200,000 runs, since other tests run beside it; on a million, in less than a second each, it is
-measured by `make analytics-check`.
+The time is measured on 200,000 runs, since other tests run beside it, and on SQLite alone; on a million, in less than a
+second each, it is measured on both by `make analytics-check`.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import asyncpg
 import pytest
 
 from saga_journey import Journeys, SagaStatus, open_journeys
 from saga_journey.core.state import FINAL
+from saga_journey.ports import Cohort, Figures
+from saga_journey.stores.postgres import figures as postgres_figures
+from saga_journey.stores.postgres.store import PostgresStore
 from saga_journey.stores.queries import load_queries
-from saga_journey.stores.sqlite import figures
+from saga_journey.stores.sqlite import SqliteStore
+from saga_journey.stores.sqlite import figures as sqlite_figures
 from tests.figures.crowd import BETWEEN, LIMIT, MILLION, STEPS, WHO, Crowd, ask_everything, gather
+from tests.figures.on_postgres import copy_crowd
+from tests.servers.postgres import Server
 
 RUNS = 20_000
 MANY = 200_000
@@ -31,15 +41,43 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'journeys.db'}"
+class Place(NamedTuple):
+    """Where a crowd comes together: in a file, and from there on a server."""
+
+    file: str
+    server: str | None
+
+    @property
+    def url(self) -> str:
+        return self.server or self.file
+
+    async def gather(self, runs: int, *, unfinished: bool = False) -> Crowd:
+        crowd = await gather(self.file, runs, unfinished=unfinished)
+        if self.server is not None:
+            await copy_crowd(self.file, self.server)
+        return crowd
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    file = f"sqlite:///{tmp_path / 'journeys.db'}"
+    if request.param == "sqlite":
+        yield Place(file, None)
+        return
+    databases = request.getfixturevalue("postgres_server").databases
+    url = databases.fresh()
+    yield Place(file, url)
+    databases.drop(url)
+
+
+on_postgres_alone = pytest.mark.parametrize("place", ["postgres"], indirect=True)
+on_sqlite_alone = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 
 
 @pytest.mark.anyio
-async def test_figures_say_what_is_there(url: str) -> None:
-    crowd = await gather(url, RUNS)
-    async with open_journeys(url, working=False) as journeys:
+async def test_figures_say_what_is_there(place: Place) -> None:
+    crowd = await place.gather(RUNS)
+    async with open_journeys(place.url, working=False) as journeys:
         for version in (1, 2):
             await check(journeys, crowd, version)
         whole = await journeys.analytics.get_completion_rate("checkout", WHO)
@@ -71,20 +109,21 @@ async def check(journeys: Journeys, crowd: Crowd, version: int) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_sample_ends_before_it_fills_the_memory(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sample_ends_before_it_fills_the_memory(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Journals may be large. The answer says how many runs it is of."""
-    monkeypatch.setattr(figures, "SAMPLE_BYTES", 2000)
-    await gather(url, 100)
-    async with open_journeys(url, working=False) as journeys:
+    for figures in (sqlite_figures, postgres_figures):
+        monkeypatch.setattr(figures, "SAMPLE_BYTES", 2000)
+    await place.gather(100)
+    async with open_journeys(place.url, working=False) as journeys:
         sampled = await journeys.tracker.get_milestone_analytics("checkout", WHO)
         assert (0 < sampled["runs"] < 20, sampled["most"]) == (True, 1000)
 
 
 @pytest.mark.anyio
-async def test_a_span_counts_the_runs_that_were_started_in_it(url: str) -> None:
-    crowd = await gather(url, 2000)
+async def test_a_span_counts_the_runs_that_were_started_in_it(place: Place) -> None:
+    crowd = await place.gather(2000)
     since, until = crowd.first + 500 * BETWEEN, crowd.first + 750 * BETWEEN
-    async with open_journeys(url, working=False) as journeys:
+    async with open_journeys(place.url, working=False) as journeys:
         rate = journeys.analytics.get_completion_rate
         assert (await rate("checkout", WHO, since=since, until=until))["runs"] == 250
         assert (await rate("checkout", WHO, until=since))["runs"] == 500
@@ -99,13 +138,68 @@ async def test_a_span_counts_the_runs_that_were_started_in_it(url: str) -> None:
 
 
 @pytest.mark.anyio
+@on_sqlite_alone
 @pytest.mark.parametrize("unfinished", [False, True], ids=["of every fate", "all waiting"])
-async def test_every_figure_comes_in_time(url: str, unfinished: bool) -> None:
-    crowd = await gather(url, MANY, unfinished=unfinished)
-    async with open_journeys(url, working=False) as journeys:
+async def test_every_figure_comes_in_time(place: Place, unfinished: bool) -> None:
+    crowd = await place.gather(MANY, unfinished=unfinished)
+    async with open_journeys(place.url, working=False) as journeys:
         seconds = await ask_everything(journeys, crowd)
     share = BESIDE_OTHERS * LIMIT * MANY / MILLION
     assert {name: round(took, 3) for name, took in seconds.items() if took >= share} == {}
+
+
+@pytest.mark.anyio
+@on_postgres_alone
+@pytest.mark.parametrize("unfinished", [False, True], ids=["of every fate", "all waiting"])
+async def test_both_stores_say_the_same(place: Place, unfinished: bool) -> None:
+    """Of the same runs: to the microsecond, and to the last run of a sample that is cut short."""
+    crowd = await place.gather(5000, unfinished=unfinished)
+    file, server = await SqliteStore.open(place.file), await PostgresStore.open(place.url)
+    try:
+        for cohort in _cohorts(crowd):
+            assert await _all_of(server.figures, cohort) == await _all_of(file.figures, cohort)
+        nobody = [await figures.journeys("nobody") for figures in (file.figures, server.figures)]
+        assert nobody == [[], []]
+    finally:
+        await file.close()
+        await server.close()
+
+
+def _cohorts(crowd: Crowd) -> Iterator[Cohort]:
+    one, two = crowd.versions.values()
+    middle = crowd.first + (crowd.last - crowd.first) / 2
+    for definitions in ((one,), (two,), (one, two), ()):
+        for since, until in ((-math.inf, math.inf), (middle - 7000, middle + 7000), (middle, middle), (0.0, middle)):
+            yield Cohort(definitions, since, until)
+
+
+async def _all_of(figures: Figures, cohort: Cohort) -> list[Any]:
+    """Every figure; there is no order among counts."""
+    bounded = Cohort(cohort.definitions, max(cohort.since, 0.0), min(cohort.until, 1e10))
+    return [
+        await figures.journeys(WHO["tenant_id"]),
+        Counter(await figures.counts(WHO["tenant_id"], cohort)),
+        await figures.durations(WHO["tenant_id"], cohort),
+        [await figures.over_time(WHO["tenant_id"], bounded, periods) for periods in (1, 7)],
+        [await figures.newest(WHO["tenant_id"], cohort, most) for most in (0, 1, 2500)],
+        Counter(await figures.counts("nobody", cohort)),
+    ]
+
+
+@pytest.mark.anyio
+async def test_percentiles_are_by_nearest_rank_on_both(postgres_server: Server) -> None:
+    """Whatever the number of runs: the server multiplies by 0.95, which no binary number is."""
+    db = await asyncpg.connect(postgres_server.url())
+    try:
+        found = await db.fetch(
+            "select n, percentile_disc(array[0.5, 0.95]) within group (order by rank) "
+            "from generate_series(1, 1000) n cross join generate_series(1, n) rank group by n"
+        )
+    finally:
+        await db.close()
+    assert {row[0]: row[1] for row in found} == {
+        n: [(n * 50 - 1) // 100 + 1, (n * 95 - 1) // 100 + 1] for n in range(1, 1001)
+    }
 
 
 INDEXES = {
@@ -116,12 +210,13 @@ INDEXES = {
 
 
 @pytest.mark.anyio
+@on_sqlite_alone
 @pytest.mark.parametrize("name", INDEXES)
-async def test_an_index_covers_every_figure(url: str, name: str) -> None:
+async def test_an_index_covers_every_figure(place: Place, name: str) -> None:
     """No row of a run is looked up, however many there are: that is what makes it fast, whatever the machine."""
-    await gather(url, 100)
+    await place.gather(100)
     statement: Any = load_queries("saga_journey.stores.sqlite", "figures.sql")[name]
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db:
+    with closing(sqlite3.connect(place.file.removeprefix("sqlite:///"))) as db:
         asked = ("acme", "[1]", "[]") if name == "over_time" else ("acme", "[1]", 0.0, 1.0)
         steps = [row[3] for row in db.execute(f"explain query plan {statement}", asked)]
     of_runs = [step.split(" (")[0] for step in steps if step.startswith(("SEARCH run", "SCAN run"))]
@@ -130,3 +225,34 @@ async def test_an_index_covers_every_figure(url: str, name: str) -> None:
         "SCAN run USING COVERING INDEX",
     }
     assert Counter(step.rsplit(" ", 1)[1] for step in of_runs) == INDEXES[name]
+
+
+COVERED = {
+    "counts": Counter(run_completed=1, run_stopped=1),
+    "durations": Counter(run_completed=1),
+    "over_time": Counter(run_completed=1, run_stopped=1),
+}
+"""What moves is counted in its rows: they are few, or nearly all there are."""
+
+
+@pytest.mark.anyio
+@on_postgres_alone
+@pytest.mark.parametrize("name", COVERED)
+async def test_an_index_of_the_server_covers_what_has_ended(place: Place, name: str) -> None:
+    await place.gather(RUNS)
+    statement: Any = load_queries("saga_journey.stores.postgres", "figures.sql")[name]
+    span: Any = ([0.0], [1e10]) if name == "over_time" else (0.0, 1e10)
+    db = await asyncpg.connect(place.url)
+    try:
+        ((plan,),) = await db.fetch(f"explain (format json) {statement}", "acme", [1], *span)
+    finally:
+        await db.close()
+    nodes = list(_nodes(json.loads(plan)[0]["Plan"]))
+    assert Counter(n["Index Name"] for n in nodes if n["Node Type"] == "Index Only Scan") == COVERED[name]
+    assert [n for n in nodes if n["Node Type"] == "Seq Scan" and n["Relation Name"] == "run"] == []
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)

@@ -165,11 +165,13 @@ class Claiming:
     async def _groups(self, db: Connection, wanted: Wanted, moment: _Moment, *, undoing: bool) -> list[Group]:
         """Those with due runs, in turn: the one after the last that got something comes first."""
         found: dict[tuple[int, int], Group] = {}
+        limited = wanted.limits.on_claims  # then those that come first may not be given anything
+        most = MOST_GROUPS if limited else min(MOST_GROUPS, moment.room)
         for after in dict.fromkeys([self._after, (0, 0)]):
-            asked = (undoing, moment.now, *after, moment.room, list(wanted.served), MOST_GROUPS)
+            asked = (undoing, moment.now, *after, moment.room, list(wanted.served), most, limited)
             for tenant, definition, journey, name, due in await self._ask(db, "due_groups", *asked):
                 found.setdefault((tenant, definition), Group(tenant, definition, journey, name, due))
-            if len(found) >= MOST_GROUPS:
+            if len(found) >= most:
                 break
         return list(found.values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import socket
 import ssl
@@ -22,6 +23,7 @@ middle of a transaction must not hold its locks for ever."""
 TIMEOUT = 10.0
 """Seconds for a connection, when neither the caller nor the URL says."""
 
+REFUSED = errno.ECONNREFUSED
 TOO_MANY, STARTING, CANCELED, NO_RIGHTS = "53300", "57P03", "57014", "42501"
 UNKNOWN_OUTCOME = frozenset(["40003", "57P01", "57P02", "57P04", "57P05", "25P03", "25P04"])
 """The server ended the session: an administrator or a crash, the database was dropped, a timeout of the session."""
@@ -116,7 +118,7 @@ def explain(error: BaseException, at: str | Address) -> StoreError:
 def _no_answer(where: Address, error: BaseException) -> StoreError:
     """What the network says, before the server says anything."""
     hint = "check the host and the port of the URL, and that the server runs"
-    if isinstance(error, ConnectionRefusedError):
+    if _is_refused(error):
         return StoreUnreachable(f"nobody listens on {where.host}: {hint}")
     if isinstance(error, FileNotFoundError) and where.host.startswith("/"):
         return StoreUnreachable(f"there is no socket of a server in {where.host}: {hint}")
@@ -127,8 +129,14 @@ def _no_answer(where: Address, error: BaseException) -> StoreError:
     if isinstance(error, ssl.SSLError):
         return StoreError(f"{where.host}: the encrypted connection failed ({_brief(error)}): see sslmode in the URL")
     if isinstance(error, TimeoutError):
-        return StoreUnreachable(f"{where.host} does not answer in time: {hint}; or a firewall stands between")
+        return StoreUnreachable(f"{where.host} does not answer in time: {hint}; or something else listens there")
     return StoreUnreachable(f"no connection to {where.host}, or no more ({_brief(error) or type(error).__name__})")
+
+
+def _is_refused(error: BaseException) -> bool:
+    """By every address that the host has: what asyncio then raises names them all, and is of no narrower kind."""
+    said = str(error)
+    return isinstance(error, ConnectionRefusedError) or 0 < said.count("[Errno ") == said.count(f"[Errno {REFUSED}]")
 
 
 def _gone(where: Address, error: BaseException) -> StoreError:
@@ -141,7 +149,7 @@ def _other(where: Address, error: BaseException) -> StoreError:
 
 def _brief(error: BaseException) -> str:
     """What the server or the system says, in one line."""
-    if isinstance(error, asyncpg.PostgresError):
+    if isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError)):
         said = ": ".join(filter(None, [str(error.args[0]), error.detail]))
     else:
         said = str(error.args[-1] if isinstance(error, OSError) and error.args else error)

@@ -18,6 +18,7 @@ select current_setting('server_version') as version, current_setting('server_ver
        pg_database_size(d.oid) as bytes, pg_is_in_recovery() as standby,
        current_setting('transaction_read_only') = 'on' as read_only,
        current_setting('synchronous_commit') as synchronous_commit, current_setting('fsync') as fsync,
+       current_setting('synchronous_standby_names') <> '' as synchronous_standbys,
        (select count(*) from pg_stat_activity where backend_type is null or backend_type = 'client backend') as used,
        current_setting('max_connections')::int as connections,
        extract(epoch from clock_timestamp())::double precision as at
@@ -47,6 +48,7 @@ class Server:
     standby: bool
     read_only: bool
     synchronous_commit: str
+    synchronous_standbys: bool
     fsync: str
     used: int
     connections: int

@@ -121,12 +121,33 @@ where r.tenant = f.tenant and r.run = f.run
 returning r.tenant, r.run;
 
 -- name: take_unserved
--- Due since $3 and longer, of definitions that nobody serves.
+-- Due since $3 and longer, of definitions that nobody serves. They are looked for without a lock, in the queue of each
+-- definition: by due_at alone, all that waits for others would be read first.
 update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0
 from (
-    select tenant, run from saga_journey.run
-    where owner is null and due_at is not null and due_at <= $3 and definition = any($4::integer[])
-    order by due_at limit $5 for no key update skip locked
+    select w.tenant, w.run
+    from (
+        (
+            select q.tenant, q.run
+            from saga_journey.definition d cross join (values (0), (1)) as way(undoing) cross join lateral (
+                select tenant, run from saga_journey.run x
+                where (x.status = 'compensating')::integer = way.undoing
+                    and x.tenant = d.tenant and x.definition = d.definition
+                    and x.owner is null and x.due_at < 1e17 and x.lost < 2 and x.due_at <= $3
+                order by x.due_at limit $5
+            ) q
+            where d.definition = any($4::integer[]) limit $5
+        )
+        union all
+        (
+            select tenant, run from saga_journey.run
+            where owner is null and due_at is not null and lost >= 2 and due_at <= $3
+                and definition = any($4::integer[])
+            order by due_at limit $5
+        )
+    ) found join saga_journey.run w on w.tenant = found.tenant and w.run = found.run
+    where w.owner is null and w.due_at <= $3
+    limit $5 for no key update of w skip locked
 ) f
 where r.tenant = f.tenant and r.run = f.run
 returning r.tenant, r.run;
@@ -136,37 +157,60 @@ returning r.tenant, r.run;
 select definition from saga_journey.definition where kind is null and not definition = any($1::integer[]);
 
 -- name: due_groups
--- Who waits: each tenant and definition with due runs, from the one after ($3, $4) on, and how many (at most $5).
+-- Who waits: each tenant and definition with due runs, from the one after ($3, $4) on, at most $7 of them; and how many
+-- each has, as far as that matters to who shares $5 places fairly. $8: there are limits, so up to $5 of each matter.
 -- Groups are found by jumping over the index (a loose index scan), so a million waiting runs cost as much as one.
+-- Of each group are counted first as many as it gets if all have enough; only when that does not fill the places, and
+-- of those that had enough, as many more as are left. `is true` keeps the definitions a hash that is looked into.
 with recursive grp as (
     (
-        select tenant, definition from saga_journey.run
-        where (status = 'compensating') = $1 and owner is null and due_at is not null and lost < 2
-            and (tenant, definition) > ($3, $4)
-        order by tenant, definition limit 1
+        select r.tenant, r.definition, r.due_at from saga_journey.run r
+        where (r.status = 'compensating')::integer = $1::boolean::integer
+            and r.owner is null and r.due_at < 1e17 and r.lost < 2 and (r.tenant, r.definition) > ($3, $4)
+        order by r.tenant, r.definition, r.due_at limit 1
     )
     union all
-    select n.tenant, n.definition from grp cross join lateral (
-        select r.tenant, r.definition from saga_journey.run r
-        where (r.status = 'compensating') = $1 and r.owner is null and r.due_at is not null and r.lost < 2
+    select n.tenant, n.definition, n.due_at from grp cross join lateral (
+        select r.tenant, r.definition, r.due_at from saga_journey.run r
+        where (r.status = 'compensating')::integer = $1::boolean::integer
+            and r.owner is null and r.due_at < 1e17 and r.lost < 2
             and (r.tenant, r.definition) > (grp.tenant, grp.definition)
-        order by r.tenant, r.definition limit 1
+        order by r.tenant, r.definition, r.due_at limit 1
     ) n
-)
-select grp.tenant, grp.definition, d.name, t.name, c.due
-from grp
-cross join lateral (
-    select count(*) as due from (
-        select from saga_journey.run r
-        where (r.status = 'compensating') = $1 and r.tenant = grp.tenant and r.definition = grp.definition
-            and r.owner is null and r.due_at is not null and r.lost < 2 and r.due_at <= $2
-        limit $5
-    ) x
-) c
-join saga_journey.definition d on d.definition = grp.definition
-join saga_journey.tenant t on t.tenant = grp.tenant
-where grp.definition = any($6::integer[]) and c.due > 0
-limit $7;
+),
+waiting as materialized (
+    select grp.tenant, grp.definition from grp
+    where grp.due_at <= $2 and (grp.definition in (select unnest($6::integer[]))) is true
+    limit $7
+),
+share as materialized (
+    select case when $8 then $5::bigint else ($5 + count(*) - 1) / greatest(count(*), 1) end as most from waiting
+),
+first as materialized (
+    select w.tenant, w.definition, case when share.most = 1 then 1 else (
+        select count(*) from (
+            select from saga_journey.run r
+            where (r.status = 'compensating')::integer = $1::boolean::integer
+                and r.tenant = w.tenant and r.definition = w.definition
+                and r.owner is null and r.due_at < 1e17 and r.lost < 2 and r.due_at <= $2
+            limit share.most
+        ) x
+    ) end as due
+    from waiting w cross join share
+),
+rest as materialized (select $5 - sum(due) as places from first)
+select f.tenant, f.definition, d.name, t.name, case when f.due < share.most or rest.places <= 0 then f.due else (
+        select count(*) from (
+            select from saga_journey.run r
+            where (r.status = 'compensating')::integer = $1::boolean::integer
+                and r.tenant = f.tenant and r.definition = f.definition
+                and r.owner is null and r.due_at < 1e17 and r.lost < 2 and r.due_at <= $2
+            limit share.most + rest.places
+        ) x
+    ) end
+from first f cross join share cross join rest
+join saga_journey.definition d on d.definition = f.definition join saga_journey.tenant t on t.tenant = f.tenant
+order by f.tenant, f.definition;
 
 -- name: take_due
 -- So many runs of each group, the longest due first.
@@ -174,8 +218,9 @@ update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, 
 from unnest($4::integer[], $5::integer[], $6::integer[]) as g(tenant, definition, most)
 cross join lateral (
     select tenant, run from saga_journey.run w
-    where (w.status = 'compensating') = $3 and w.tenant = g.tenant and w.definition = g.definition
-        and w.owner is null and w.due_at is not null and w.lost < 2 and w.due_at <= $2
+    where (w.status = 'compensating')::integer = $3::boolean::integer
+        and w.tenant = g.tenant and w.definition = g.definition
+        and w.owner is null and w.due_at < 1e17 and w.lost < 2 and w.due_at <= $2
     order by w.due_at limit g.most for no key update skip locked
 ) f
 where r.tenant = f.tenant and r.run = f.run
@@ -194,9 +239,9 @@ where r.owner is not null group by 1, 2;
 -- name: record
 select r.tenant, r.run, r.saga, t.name, d.name, d.version, r.definition, r.status, r.owner, r.epoch,
     r.started_at, r.updated_at, r.due_at, r.empty_claims, r.lost
-from saga_journey.run r
-join saga_journey.definition d on d.definition = r.definition join saga_journey.tenant t on t.tenant = r.tenant
-where r.tenant = any($1::integer[]) and r.run = any($2::bigint[]);
+from unnest($1::integer[], $2::bigint[]) as wanted(tenant, run)
+join saga_journey.run r on r.tenant = wanted.tenant and r.run = wanted.run
+join saga_journey.definition d on d.definition = r.definition join saga_journey.tenant t on t.tenant = r.tenant;
 
 -- name: still_ours
 -- A claim whose COMMIT got no answer: it waits for whatever is still under way, and tells what it has become.
@@ -205,9 +250,10 @@ where owner = $1 and tenant = any($2::integer[]) and run = any($3::bigint[])
 for no key update;
 
 -- name: journals
-select tenant, run, seq, epoch, at, events from saga_journey.journal
-where tenant = any($1::integer[]) and run = any($2::bigint[])
-order by tenant, run, seq;
+select j.tenant, j.run, j.seq, j.epoch, j.at, j.events
+from unnest($1::integer[], $2::bigint[]) as wanted(tenant, run)
+join saga_journey.journal j on j.tenant = wanted.tenant and j.run = wanted.run
+order by j.tenant, j.run, j.seq;
 
 -- name: journal
 select seq, epoch, at, events from saga_journey.journal where tenant = $1 and run = $2 order by seq;
@@ -252,19 +298,29 @@ select body from saga_journey.definition where definition = $1 and tenant = $2 a
 select definition, body from saga_journey.definition where definition > $1 and kind is null order by definition;
 
 -- name: unfinished
--- Open runs are exactly those with a due_at.
-select r.saga from saga_journey.definition d join saga_journey.run r on r.definition = d.definition
-where d.name = $1 and d.version = $2 and d.hash <> $3 and r.due_at is not null
-    and r.status not in ('completed', 'compensated', 'resolved', 'cancelled') limit 10;
+-- Open runs are exactly those with a due_at. They are looked at only when there is such a definition: mostly there is
+-- none.
+select r.saga from saga_journey.run r
+where r.definition = any(array(
+        select definition from saga_journey.definition where name = $1 and version = $2 and hash <> $3))
+    and r.due_at is not null and r.status not in ('completed', 'compensated', 'resolved', 'cancelled')
+    and exists (select from saga_journey.definition where name = $1 and version = $2 and hash <> $3)
+limit 10;
 
 -- name: in_flight
 -- A page of open runs.
 select r.tenant, r.run, r.saga, t.name, r.definition
-from saga_journey.run r
-join saga_journey.definition d on d.definition = r.definition join saga_journey.tenant t on t.tenant = r.tenant
-where r.due_at is not null and r.status not in ('completed', 'compensated', 'resolved', 'cancelled')
-    and (r.tenant, r.run) > ($1, $2) and ($3::text is null or d.name = $3) and ($4::text is null or t.name = $4)
-order by r.tenant, r.run limit $5;
+from (
+    select tenant, run, saga, definition from saga_journey.run
+    where due_at is not null and status not in ('completed', 'compensated', 'resolved', 'cancelled')
+        and (tenant, run) > ($1, $2)
+        and ($3::text is null
+            or definition = any(array(select definition from saga_journey.definition where name = $3)))
+        and ($4::text is null or tenant = (select tenant from saga_journey.tenant where name = $4))
+    order by tenant, run limit $5
+) r
+join saga_journey.tenant t on t.tenant = r.tenant
+order by r.tenant, r.run;
 
 -- name: statuses
 select tenant, run, status from saga_journey.run where tenant = any($1::integer[]) and run = any($2::bigint[]);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -21,13 +22,19 @@ def parse_url(url: str) -> str:
     """The path in `sqlite:///relative.db`, `sqlite:////absolute.db` or `sqlite:///:memory:`."""
     if not url.startswith("sqlite:///"):
         raise StoreError(
-            f"{url!r} is not a database this version opens: sqlite:///journeys.db (a file beside you), "
-            "sqlite:////var/lib/app/journeys.db (an absolute path), sqlite:///:memory: (gone at the end)"
+            f"{_without_login(url)!r} is not a database this version opens: sqlite:///journeys.db (a file beside you), "
+            "sqlite:////var/lib/app/journeys.db (an absolute path), sqlite:///:memory: (gone at the end), "
+            "postgresql://role@host/database"
         )
     path = unquote(url.removeprefix("sqlite:///"))
     if not path:
         raise StoreError(f"{url!r} names no file: sqlite:///journeys.db")
     return path
+
+
+def _without_login(url: str) -> str:
+    """Whatever database that is of, its password is nobody's business."""
+    return re.sub(r"//[^/]*@", "//…@", url)
 
 
 def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:

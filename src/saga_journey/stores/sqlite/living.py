@@ -25,15 +25,23 @@ WORKERS = (
 
 
 class Living(NamedTuple):
-    """A worker that lives, and how many runs it holds. `pid`: of its process, where the system tells."""
+    """A worker that lives, and how many runs it holds.
+
+    `pid`: of its process, where the system tells. `lease`: only its lease says that it lives, for so many seconds.
+    """
 
     owner: int
-    pid: int | None
     runs: int
+    pid: int | None
+    lease: float | None
 
     def __str__(self) -> str:
-        """`worker 7 (pid 4711, 12 sagas)`."""
-        about = ([] if self.pid is None else [f"pid {self.pid}"]) + [f"{self.runs} saga{'' if self.runs == 1 else 's'}"]
+        """`worker 7 (12 sagas, pid 4711)`."""
+        about = [f"{self.runs} saga{'' if self.runs == 1 else 's'}"]
+        about += [] if self.pid is None else [f"pid {self.pid}"]
+        about += (
+            [] if self.lease is None else [f"its lease runs for {self.lease:.0f} s: if it was killed, wait so long"]
+        )
         return f"worker {self.owner} ({', '.join(about)})"
 
 
@@ -42,8 +50,10 @@ def living(db: sqlite3.Connection, path: str, now: float) -> Iterator[Living]:
     for owner, lease_until, runs in db.execute(WORKERS).fetchall():
         file = f"{Path(path).absolute()}-owner-{owner}"
         is_held = _is_held(file)
-        if is_held or (is_held is None and lease_until >= now):
-            yield Living(owner, _holder(file), runs)
+        if is_held:
+            yield Living(owner, runs, _holder(file), None)
+        elif is_held is None and lease_until >= now:
+            yield Living(owner, runs, None, lease_until - now)
 
 
 def _is_held(file: str) -> bool | None:

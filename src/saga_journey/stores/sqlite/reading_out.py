@@ -125,15 +125,14 @@ class SqliteSource:
 
     def _each(self, cursor: sqlite3.Cursor) -> Iterator[tuple[object, ...]]:
         with self._explained():
-            for row in cursor:  # not `yield from`: it would close the cursor, perhaps after the connection
+            for row in cursor:  # noqa: UP028 - it would close the cursor, which may be later than the connection
                 yield row
 
     def _refuse_living(self) -> None:
-        found = [str(worker) for worker in living(self._db, self.name, self._now())]
-        if found:
+        if found := ", ".join(map(str, living(self._db, self.name, self._now()))):
             raise StoreError(
-                f"{self.name} is worked on: {', '.join(found)}; nothing was moved. Stop it first (SIGTERM, or Ctrl-C), "
-                "and whatever else has this database open"
+                f"{self.name} is worked on: {found}; nothing was moved. Stop that first (SIGTERM, or Ctrl-C), and "
+                "whatever else has this database open"
             )
 
     def _now(self) -> float:

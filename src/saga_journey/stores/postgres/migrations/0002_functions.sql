@@ -66,12 +66,23 @@ declare
 begin
     perform be_durable();
     if keyed then
-        insert into start_key (tenant, journey, key, run, fingerprint)
-        select n.* from unnest(p_tenant, p_journey, p_key, numbers, p_fingerprint)
-            as n(tenant, journey, key, run, fingerprint)
-        where n.key is not null
-        order by n.tenant, n.journey, n.key, n.run
-        on conflict do nothing;
+        loop
+            insert into start_key (tenant, journey, key, run, fingerprint)
+            select n.* from unnest(p_tenant, p_journey, p_key, numbers, p_fingerprint)
+                as n(tenant, journey, key, run, fingerprint)
+            where n.key is not null
+            order by n.tenant, n.journey, n.key, n.run
+            on conflict do nothing;
+            -- one that was there may go at this very moment, with its run: then it is free
+            perform 1 from start_key k
+            join (select distinct * from unnest(p_tenant, p_journey, p_key)) as n(tenant, journey, key)
+                on k.tenant = n.tenant and k.journey = n.journey and k.key = n.key
+            order by k.tenant, k.journey, k.key for key share of k;
+            get diagnostics made = row_count;
+            exit when made = (
+                select count(distinct n) from unnest(p_tenant, p_journey, p_key) as n(tenant, journey, key)
+                where n.key is not null);
+        end loop;
         runs := array(
             select coalesce(k.run, n.run)
             from unnest(p_tenant, p_journey, p_key, numbers) with ordinality as n(tenant, journey, key, run, place)
