@@ -29,6 +29,7 @@ AT_TERMINAL = [
     "import fcntl, sys, termios; from saga_journey.cli import run; fcntl.ioctl(0, termios.TIOCSCTTY, 0); run()",
 ]
 """The same, whose terminal makes a signal of Ctrl-C."""
+NOT_OURS = ("CI", "NO_COLOR", "COLUMNS", "SAGA_DB", "TERM", "PYTHONUNBUFFERED")
 WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -56,18 +57,22 @@ class Done:
 
 def environment(**extra: str) -> dict[str, str]:
     """Ours, without what would change how the command behaves."""
-    ours = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR", "COLUMNS", "SAGA_DB", "TERM")}
+    ours = {k: v for k, v in os.environ.items() if k not in NOT_OURS}
     return {**ours, "TERM": "xterm", "TZ": "UTC", **extra}
 
 
 class Cli:
     """The command `saga` on one database, in a directory of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
         self.folder = folder
         self.path = folder / "journeys.db"
-        self.url = f"sqlite:///{self.path}"
-        self.fixed = {"SAGA_DB": self.url, "TMPDIR": str(folder)}
+        self.use(url or f"sqlite:///{self.path}")
+
+    def use(self, url: str) -> None:
+        """From now on another database."""
+        self.url = url
+        self.fixed = {"SAGA_DB": url, "TMPDIR": str(self.folder)}
 
     def __call__(self, *words: str, stdin: str | None = None, **extra: str) -> Done:
         """Runs it to its end, nobody at a terminal."""

@@ -1,6 +1,7 @@
 """The file behind --db: missing, foreign, older, newer, broken, read-only; and db migrate, db status."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -12,10 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from saga_journey.cli import database
-from saga_journey.cli.options import Given
-from saga_journey.cli.problems import Problem
-from saga_journey.stores.migrate import Migration
+from saga_journey.cli import sqlite_file
+from saga_journey.stores.migrations import Migration
 from tests.cli.stage import Cli, environment
 from tests.cli.test_looking import keys
 
@@ -46,7 +45,7 @@ def test_what_is_not_there_is_not_made(cli: Cli) -> None:
 
 def test_migrate(cli: Cli) -> None:
     made = cli("db", "migrate")
-    assert (made.code, made.out) == (0, "applied 0001 initial\n")
+    assert (made.code, made.out.splitlines()[0]) == (0, "applied 0001 initial")
     assert "is up to date" in made.err
     again = cli("db", "migrate", "--json")
     assert set(again.json()) == keys("`db migrate`")
@@ -62,6 +61,23 @@ def test_migrate_where_there_is_no_directory(cli: Cli) -> None:
     assert (done.code, "there is no directory" in done.err) == (7, True)
 
 
+def test_what_is_printed_for_a_file(cli: Cli) -> None:
+    for _ in range(2):
+        printed = cli.here("db", "migrate", "--print")
+        assert (printed.code, cli.path.exists()) == (0, False)
+    subprocess.run(
+        [sys.executable, "-c", "import sqlite3, sys; sqlite3.connect('journeys.db').executescript(sys.stdin.read())"],
+        input=printed.out,
+        text=True,
+        cwd=cli.folder,
+        check=True,
+    )
+    assert cli.here("db", "status").code == 0
+    assert cli.here("db", "migrate", "--print").out == "-- No migration is pending.\n"
+    done = cli.here("db", "migrate", "--print", "--role", "shop")
+    assert (done.code, "a file has no roles" in done.err) == (2, True)
+
+
 def test_a_newer_schema(cli: Cli) -> None:
     assert cli("db", "migrate").code == 0
     change(cli, "insert into migration (number, name, checksum) values (9999, 'future', 'x')")
@@ -74,12 +90,12 @@ def test_a_newer_schema(cli: Cli) -> None:
 
 def test_an_older_schema_is_not_migrated_by_looking(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli.here("db", "migrate").code == 0
-    monkeypatch.setattr(database, "pending", lambda *_: [Migration(2, "more", "select 1")])
-    with pytest.raises(Problem) as behind:
-        database.must_be_usable(Given(cli.url))
-    assert (behind.value.exit_code, behind.value.hint) == (7, "saga db migrate")
+    monkeypatch.setattr(sqlite_file, "pending", lambda *_: [Migration(9001, "more", "select 1")])
+    behind = cli.here("ls")
+    assert (behind.code, "it lacks 9001 more\n  saga db migrate\n" in behind.err) == (7, True)
     status = cli.here("db", "status")
-    assert (status.code, "0002    more     pending" in status.out) == (7, True)
+    assert re.search("9001 +more +pending", status.out)
+    assert status.code == 7
     assert "1 migrations are to come" in cli.here("doctor").out
 
 

@@ -32,3 +32,9 @@ def test_commands_that_we_print_can_be_pasted() -> None:
 
 def test_a_database_from_the_environment_is_not_repeated() -> None:
     assert Given(db="sqlite:///elsewhere.db").again("ls") == "saga ls"
+
+
+def test_a_password_is_not_repeated() -> None:
+    given = Given(db="postgresql://app:s3cret@host/shop?pooler=transaction", db_said=True)
+    assert given.again("ls") == "saga ls --db 'postgresql://app@host/shop?pooler=transaction'"
+    assert given.database == "postgresql://app@host/shop?pooler=transaction"

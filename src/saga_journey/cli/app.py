@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from saga_journey.cli import act, journeys, look, operate, templates
+from saga_journey.cli import act, journeys, look, move_database, operate, templates
 from saga_journey.cli.group import Sagas
 from saga_journey.cli.options import DEFAULT_DB, Given, hoisted, os_user
 from saga_journey.cli.problems import USAGE, Problem
@@ -26,7 +26,7 @@ app: typer.Typer = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 database: typer.Typer = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="The schema of the database: migrate, status."
+    rich_markup_mode=None, no_args_is_help=True, help="The database: migrate, status, prune, move."
 )
 
 journey: typer.Typer = typer.Typer(
@@ -125,8 +125,11 @@ app.add_typer(journey, name="journey", rich_help_panel=DEFINE)
 for _reuses in (templates.ls, templates.show, templates.use):
     template.command()(_reuses)
 app.add_typer(template, name="template", rich_help_panel=DEFINE)
-for _operates in (operate.migrate, operate.status):
-    database.command()(_operates)
+database.command()(operate.migrate)
+database.command()(operate.status)
+database.command()(operate.prune)
+database.command()(move_database.move)
+app.command(rich_help_panel=OPERATE)(operate.worker)
 for _operates in (operate.doctor, operate.version):
     app.command(rich_help_panel=OPERATE)(_operates)
 app.add_typer(database, name="db", rich_help_panel=OPERATE)

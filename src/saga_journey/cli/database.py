@@ -2,103 +2,115 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import quote
+from typing import Protocol
 
+from saga_journey.cli.findings import Finding
 from saga_journey.cli.options import Given
 from saga_journey.cli.problems import UNREACHABLE, USAGE, Problem, problem_of
-from saga_journey.errors import SagaJourneyError, StoreError
-from saga_journey.stores.migrate import Migration, applied, known_migrations, pending
-from saga_journey.stores.sqlite.connection import explain, parse_url
-from saga_journey.stores.sqlite.store import MIGRATIONS
+from saga_journey.errors import SagaJourneyError
+from saga_journey.stores.migrations import Applied, Migration
+from saga_journey.stores.server_url import must_have_driver
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The migrations of a database: (number, name, checksum, applied at), what is still to come, what is wrong."""
+    """The migrations of a database: those it has, what is still to come, what is wrong."""
 
-    applied: list[tuple[int, str, str, str]]
+    applied: list[Applied]
     pending: list[Migration]
     problem: Problem | None
 
 
-def path_of(given: Given) -> Path:
-    """The file that the URL names. Raises Problem for what is not such a URL."""
-    try:
-        path = parse_url(given.db)
-    except StoreError as error:
-        hint = f"did you mean --db sqlite:///{given.db}?" if "://" not in given.db and given.db else None
-        raise Problem(USAGE, "not_a_database_url", str(error), hint) from None
-    if path == ":memory:":
-        what = "a database in memory lives inside one process: no other one can look into it"
-        raise Problem(USAGE, "in_memory", what, "give the file that the worker opened: --db sqlite:///journeys.db")
-    return Path(path)
+class Database(Protocol):
+    """One kind of database. Every method raises Problem when it cannot do what it says."""
+
+    @property
+    def name(self) -> str:
+        """As messages call it: the path of a file, the URL of a server without its password."""
+        ...
+
+    async def must_open(self) -> None:
+        """Returns when it is there, and this person may use it."""
+
+    async def schema(self) -> Schema:
+        """What it has and what it lacks."""
+        ...
+
+    def without_schema(self) -> Problem:
+        """What is to be said when it has no migration of ours at all."""
+        ...
+
+    async def migrate(self) -> list[Migration]:
+        """Brings it up to date; makes it where that is possible. Gives what was applied."""
+        ...
+
+    async def script(self, role: str | None) -> str:
+        """The SQL of what `migrate` would do, and the rights of that role (None: the one of the URL)."""
+        ...
+
+    def findings(self) -> AsyncIterator[Finding]:
+        """What can be seen without opening the journeys. Ends with a Problem at what keeps all else from being seen."""
+        ...
+
+    def about_time(self, ahead: float) -> list[Finding]:
+        """What there is to say when store time is so many seconds ahead of the wall clock of this host."""
+        ...
 
 
-def must_be_usable(given: Given) -> None:
+def database_of(given: Given) -> Database:
+    """The database that the URL names, looked at by nobody yet. Raises Problem for what is no such URL."""
+    if given.db.startswith("postgres"):
+        must_have_driver()
+        from saga_journey.cli.postgres_server import PostgresServer
+
+        return PostgresServer(given)
+    from saga_journey.cli.sqlite_file import SqliteFile
+
+    if given.db.startswith("sqlite:"):
+        return SqliteFile(given)
+    what = f"{given.database!r} is not a database: {KINDS}"
+    hint = f"did you mean --db sqlite:///{given.db}?" if "://" not in given.db and given.db else None
+    raise Problem(USAGE, "not_a_database_url", what, hint)
+
+
+KINDS = (
+    "sqlite:///journeys.db (a file beside you), sqlite:////var/lib/app/journeys.db (an absolute path), "
+    "postgresql://app@db.example.com/journeys (a server)"
+)
+
+
+async def must_be_usable(given: Given) -> None:
     """Raises Problem unless this is a database of ours, as it should be, that can be opened."""
-    path = path_of(given)
-    must_be_there(path, given)
-    must_be_writable(path)
-    schema = schema_of(path)
+    database = database_of(given)
+    await database.must_open()
+    schema = await database.schema()
     if schema.problem is not None:
         raise schema.problem
-    migrate = given.again("db", "migrate")
     if not schema.applied:
-        what = f"{path} is a database, but not one of saga-journey"
-        raise Problem(UNREACHABLE, "not_ours", what, f"another file? --db sqlite:///…\nor make it one: {migrate}")
+        raise database.without_schema()
     if schema.pending:
-        names = ", ".join(f"{m.number:04d} {m.name}" for m in schema.pending)
-        raise Problem(UNREACHABLE, "schema_behind", f"{path} is of an older version: it lacks {names}", migrate)
+        names = ", ".join(m.title for m in schema.pending)
+        what = f"{database.name} is of an older version: it lacks {names}"
+        raise Problem(UNREACHABLE, "schema_behind", what, given.again("db", "migrate"))
 
 
-def must_be_there(path: Path, given: Given) -> None:
-    """Raises Problem when there is no such file, or it is something else."""
-    if path.is_dir():
-        raise Problem(UNREACHABLE, "no_database", f"{path} is a directory, not a database", None)
-    if not path.exists():
-        hint = (
-            "the worker makes it when it opens; where is it? --db sqlite:///… or SAGA_DB\n"
-            f"an empty one: {given.again('db', 'migrate')}\n"
-            "only looking around? saga demo"
-        )
-        raise Problem(UNREACHABLE, "no_database", f"there is no database {path}", hint)
-
-
-def must_be_writable(path: Path) -> None:
-    """SQLite in WAL mode writes beside the file also when it only reads, so both must be writable."""
-    for place in (path, path.resolve().parent):
-        if not os.access(place, os.R_OK | os.W_OK):
-            what = f"{place} cannot be written by you, and SQLite needs that even for reading"
-            hint = "run it as the user of the worker (sudo -u …), or copy the database to where you can write"
-            raise Problem(UNREACHABLE, "store_read_only", what, hint)
-
-
-@contextlib.contextmanager
-def looking_into(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that can only read. Raises Problem when it cannot even do that."""
+def schema_of(applied: list[Applied], pending: Callable[[], list[Migration]]) -> Schema:
+    """What it has, and what it lacks; or that this version cannot say."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)) as db:
-            yield db
-    except sqlite3.Error as error:
-        raise problem_of(explain(error, str(path))) from error
+        return Schema(applied, pending(), None)
+    except SagaJourneyError as error:
+        return Schema(applied, [], problem_of(error))
 
 
-def schema_of(path: Path) -> Schema:
-    """What the database has and what it lacks; raises Problem when it cannot be read at all."""
-    with looking_into(path) as db:
-        found = applied(db)
-        try:
-            return Schema(found, pending(db, MIGRATIONS), None)
-        except SagaJourneyError as error:
-            return Schema(found, [], problem_of(error))
-
-
-def known() -> int:
-    """The newest migration that this version knows."""
-    return max(m.number for m in known_migrations(MIGRATIONS))
+def finding_about(schema: Schema, database: Database, given: Given) -> Finding:
+    """What doctor says of it. Raises Problem when nothing else can be said before that is set right."""
+    if schema.problem is not None:
+        raise schema.problem
+    if not schema.applied:
+        raise database.without_schema()
+    if schema.pending:
+        return Finding("schema", "bad", f"{len(schema.pending)} migrations are to come", given.again("db", "migrate"))
+    newest = schema.applied[-1].number
+    return Finding("schema", "ok", f"version {newest} of {newest}")

@@ -81,7 +81,9 @@ class Desk:
         raise Problem(NOT_FOUND, "unknown_saga", f"no saga {saga_id!r} here", hint)
 
     def _where(self) -> str:
-        return f"looked in {self.given.db}, tenant {self.given.tenant}; {self.given.again('ls')} lists what is there"
+        return (
+            f"looked in {self.given.database}, tenant {self.given.tenant}; {self.given.again('ls')} lists what is there"
+        )
 
 
 def _ambiguous(prefix: str, found: list[RunRecord]) -> Problem:
@@ -99,6 +101,6 @@ def must_have(state: RunState, milestone: str | None) -> None:
 @contextlib.asynccontextmanager
 async def desk(given: Given, screen: Screen) -> AsyncIterator[Desk]:
     """Raises Problem when there is no such database; never makes one, never migrates one."""
-    must_be_usable(given)
+    await must_be_usable(given)
     async with open_journeys(given.db, working=False) as journeys:
         yield Desk(given, screen, journeys)

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-import stat
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Literal
+from dataclasses import asdict
 
-from saga_journey.cli.database import known, looking_into, must_be_there, must_be_writable, path_of, schema_of
+from saga_journey.cli.database import database_of
 from saga_journey.cli.desk import Desk, desk
+from saga_journey.cli.findings import Finding, of_problem
 from saga_journey.cli.options import Given
 from saga_journey.cli.problems import UNREACHABLE, Problem
 from saga_journey.cli.screen import Screen
-from saga_journey.cli.times import ago, span
+from saga_journey.cli.times import ago
 from saga_journey.core.state import SagaStatus
 from saga_journey.ports import RunRecord, Search, Worker
-from saga_journey.stores.sqlite.clock import boot_id
-from saga_journey.stores.sqlite.connection import MINIMUM
 
-MIB = 1024 * 1024
-LARGE_WAL = 64 * MIB
-LITTLE_ROOM, NO_ROOM = 1024 * MIB, 64 * MIB
 LATE = 60.0
 """A saga that is due and that nobody has taken for so long (seconds) stands still."""
 AT_MOST = 1000
-DRIFT = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `look` asks for a person's eye, `bad` keeps sagas from moving."""
-
-    check: str
-    level: Literal["ok", "look", "bad"]
-    text: str
-    hint: str | None = None
-
 
 ICONS = {"ok": ("✔ ok  ", "good"), "look": ("! look", "warn"), "bad": ("✘ bad ", "bad")}
 
@@ -47,13 +25,18 @@ ICONS = {"ok": ("✔ ok  ", "good"), "look": ("! look", "warn"), "bad": ("✘ ba
 async def doctor(given: Given) -> int:
     """Prints what it finds; 7 when something is bad."""
     screen, worst = Screen(given), 0
-    path = path_of(given)
-    for finding in _file(given, path):
-        _print(screen, finding)
-        worst = UNREACHABLE if finding.level == "bad" else worst
+    database = database_of(given)
+    try:
+        async for finding in database.findings():
+            _print(screen, finding)
+            worst = UNREACHABLE if finding.level == "bad" else worst
+    except Problem as problem:
+        _print(screen, of_problem("database", problem))
+        return UNREACHABLE
     if worst == 0:
         async with desk(given, screen) as opened:
-            for finding in await _sagas(opened):
+            ahead = opened.now() - time.time()
+            for finding in [*database.about_time(ahead), *await _sagas(opened)]:
                 _print(screen, finding)
     return worst
 
@@ -67,92 +50,6 @@ def _print(screen: Screen, finding: Finding) -> None:
         screen.out([(" " * 19, ""), (line, "dim")])
 
 
-# --- the file ---------------------------------------------------------------------------------------------------------
-
-
-def _file(given: Given, path: Path) -> Iterator[Finding]:
-    """Everything that can be seen without opening the journeys; ends at the first thing that is bad."""
-    yield _sqlite()
-    try:
-        must_be_there(path, given)
-        yield _database(path)
-        must_be_writable(path)
-        yield Finding("rights", "ok", f"the file and {path.resolve().parent} can be written")
-        yield _wal(path)
-        yield _schema(path, given)
-        yield _disk(path)
-        yield _clock(path)
-    except Problem as problem:
-        yield Finding("database", "bad", problem.message, problem.hint)
-
-
-def _sqlite() -> Finding:
-    if sqlite3.sqlite_version_info < MINIMUM:
-        return Finding("sqlite", "bad", f"SQLite {sqlite3.sqlite_version} is too old: 3.35 or newer is needed")
-    return Finding("sqlite", "ok", f"SQLite {sqlite3.sqlite_version}")
-
-
-def _database(path: Path) -> Finding:
-    about = path.stat()
-    text = f"{path.resolve()}, {_size(about.st_size)}, {stat.filemode(about.st_mode)}"
-    if about.st_mode & stat.S_IWOTH:
-        return Finding("database", "look", f"{text}: everybody can write it", f"chmod o-w {path}")
-    return Finding("database", "ok", text)
-
-
-def _wal(path: Path) -> Finding:
-    with looking_into(path) as db:
-        mode = db.execute("pragma journal_mode").fetchone()[0]
-    log = Path(f"{path}-wal")
-    size = log.stat().st_size if log.exists() else 0
-    if mode != "wal":
-        return Finding("wal", "look", f"journal mode {mode}", "the next process that opens it switches to WAL")
-    if size > LARGE_WAL:
-        hint = "some process has been reading for a long time, so the log cannot be emptied: find and end it"
-        return Finding("wal", "look", f"the log has grown to {_size(size)}", hint)
-    return Finding("wal", "ok", f"on, its log has {_size(size)}")
-
-
-def _schema(path: Path, given: Given) -> Finding:
-    schema = schema_of(path)
-    if schema.problem is not None:
-        raise schema.problem
-    if not schema.applied:
-        hint = f"another file? --db sqlite:///…\nor make it one: {given.again('db', 'migrate')}"
-        return Finding("schema", "bad", "this is not a database of saga-journey", hint)
-    if schema.pending:
-        return Finding("schema", "bad", f"{len(schema.pending)} migrations are to come", given.again("db", "migrate"))
-    return Finding("schema", "ok", f"version {schema.applied[-1][0]} of {known()}")
-
-
-def _disk(path: Path) -> Finding:
-    room = shutil.disk_usage(path.resolve().parent)
-    text = f"{_size(room.free)} free of {_size(room.total)}"
-    if room.free < NO_ROOM:
-        return Finding("disk", "bad", text, "make room: nothing is lost, but nothing new is called until there is some")
-    return Finding("disk", "look" if room.free < LITTLE_ROOM else "ok", text)
-
-
-def _clock(path: Path) -> Finding:
-    """Store time is the wall clock at the first opening since boot, and the boot clock from then on."""
-    with looking_into(path) as db:
-        row = db.execute("select boot_id from anchor").fetchone()
-    if row is None:
-        return Finding("clock", "look", "it has no anchor yet", "the first process that opens it sets one")
-    if row[0] != boot_id():
-        text = "anchored before the last boot of this host, or on another one"
-        return Finding("clock", "look", text, "the next process that opens it anchors anew, never backwards")
-    return Finding("clock", "ok", "anchored since the last boot of this host")
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-
-
 # --- the sagas --------------------------------------------------------------------------------------------------------
 
 
@@ -164,19 +61,10 @@ async def _sagas(desk: Desk) -> list[Finding]:
         for record in await desk.search(Search(status=status, limit=AT_MOST))
     ]
     return [
-        _time(desk),
         _workers(desk, workers, moving),
         *_late(desk, workers, moving),
         *await _attention(desk),
     ]
-
-
-def _time(desk: Desk) -> Finding:
-    ahead = desk.now() - time.time()
-    text = f"store time and the wall clock differ by {span(abs(ahead))}"
-    if abs(ahead) < DRIFT:
-        return Finding("time", "ok", text)
-    return Finding("time", "look", text, "somebody set the wall clock; timers follow store time, which nobody sets")
 
 
 def _workers(desk: Desk, workers: list[Worker], moving: list[RunRecord]) -> Finding:

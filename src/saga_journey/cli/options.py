@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
 
+from saga_journey.stores.server_url import shown
+
 DEFAULT_DB = "sqlite:///journeys.db"
 FLAGS = ("--json", "-y", "--yes", "--no-color", "--quiet", "-v", "--verbose")
 VALUES = ("--db", "--tenant", "--user")
@@ -30,11 +32,16 @@ class Given:
     live: bool = field(default_factory=lambda: not os.environ.get("CI"))
     """A picture may move and a question may be asked, where there is a terminal."""
 
+    @property
+    def database(self) -> str:
+        """`db` without a password: what may be shown."""
+        return shown(self.db)
+
     def again(self, *words: str) -> str:
-        """Another command on the same sagas, ready to be pasted."""
+        """Another command on the same sagas, ready to be pasted; a password is left out."""
         said = ["saga", *words]
         if self.db_said:
-            said += ["--db", self.db]
+            said += ["--db", self.database]
         if self.tenant != "default":
             said += ["--tenant", self.tenant]
         return " ".join(word if word == REASON else quote(word) for word in said)

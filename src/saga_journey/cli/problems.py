@@ -53,6 +53,7 @@ _EXITS: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.StillRunning, NO_OUTCOME, "still_running"),
     (errors.SchemaTooNew, UNREACHABLE, "schema_too_new"),
     (errors.StoreFull, UNREACHABLE, "store_full"),
+    (errors.StoreUnreachable, UNREACHABLE, "store_unreachable"),
     (errors.StoreReadOnly, UNREACHABLE, "store_read_only"),
     (errors.StoreBroken, UNREACHABLE, "store_broken"),
     (errors.StoreError, UNREACHABLE, "store_error"),

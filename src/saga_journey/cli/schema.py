@@ -4,55 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from saga_journey.cli.database import looking_into, must_be_there, path_of, schema_of
+from saga_journey.cli.database import database_of
 from saga_journey.cli.options import Given
-from saga_journey.cli.problems import UNREACHABLE, Problem
+from saga_journey.cli.problems import UNREACHABLE
 from saga_journey.cli.screen import Screen, Span
 from saga_journey.cli.table import table
-from saga_journey.stores.sqlite.store import migrate_file
 
 
-def migrate(given: Given) -> None:
-    """Makes the database when there is none, and brings it up to date."""
-    path, screen = path_of(given), Screen(given)
-    if not path.resolve().parent.is_dir():
-        what = f"there is no directory {path.resolve().parent} to make {path.name} in"
-        raise Problem(UNREACHABLE, "no_directory", what, "make it first, or name another one: --db sqlite:///…")
-    if path.exists():
-        must_be_there(path, given)
-        _must_be_ours_or_empty(given)
-    done = migrate_file(given.db)
+async def migrate(given: Given) -> None:
+    """Makes what sagas need in the database, and brings it up to date."""
+    database, screen = database_of(given), Screen(given)
+    done = await database.migrate()
     if given.json:
-        screen.json({"database": str(path), "applied": [{"number": m.number, "name": m.name} for m in done]})
+        screen.json({"database": database.name, "applied": [{"number": m.number, "name": m.name} for m in done]})
         return
     for migration in done:
-        screen.out(f"applied {migration.number:04d} {migration.name}")
-    screen.say(f"{path} is up to date")
+        screen.out(f"applied {migration.title}")
+    screen.say(f"{database.name} is up to date")
 
 
-def _must_be_ours_or_empty(given: Given) -> None:
-    """Tables are not made among those of some other program."""
-    path = path_of(given)
-    schema = schema_of(path)
-    if schema.problem is not None:
-        raise schema.problem
-    if not schema.applied and (strange := tables(given)):
-        what = f"{path} belongs to another program: it has the tables {', '.join(strange[:3])} …"
-        raise Problem(UNREACHABLE, "not_ours", what, "give the sagas a file of their own: --db sqlite:///journeys.db")
+async def print_script(given: Given, role: str | None) -> None:
+    """Prints what `migrate` would run, and changes nothing."""
+    database, screen = database_of(given), Screen(given)
+    script = await database.script(role)
+    if given.json:
+        screen.json({"database": database.name, "sql": script})
+    else:
+        screen.out(*script.splitlines())
 
 
-def tables(given: Given) -> list[str]:
-    with looking_into(path_of(given)) as db:
-        rows = db.execute("select name from sqlite_master where type = 'table' and name not like 'sqlite_%'").fetchall()
-    return [row[0] for row in rows]
-
-
-def status(given: Given) -> int:
+async def status(given: Given) -> int:
     """The migrations that the database has, and those it lacks; 7 when it cannot be used as it is."""
-    path, screen = path_of(given), Screen(given)
-    must_be_there(path, given)
-    schema = schema_of(path)
-    rows = [_row(number, name, "applied", at) for number, name, _, at in schema.applied]
+    screen = Screen(given)
+    schema = await database_of(given).schema()
+    rows = [_row(done.number, done.name, "applied", done.at) for done in schema.applied]
     rows += [_row(m.number, m.name, "pending", None) for m in schema.pending]
     for row in rows:
         if given.json:

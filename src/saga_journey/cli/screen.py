@@ -61,13 +61,14 @@ class Screen:
     # --- stdout ---
 
     def out(self, *lines: Line | str) -> None:
-        """Data."""
+        """Data; each line at once, for somebody may follow it through a pipe."""
         for line in lines:
             spans = [(line, "")] if isinstance(line, str) else line
             if self.colors and any(style for _, style in spans):
                 self.console.print(_text([spans], colors=True), soft_wrap=True)
             else:
-                print("".join(harmless(text) for text, _ in spans).rstrip())  # noqa: T201 - this is where it is done
+                said = "".join(harmless(text) for text, _ in spans).rstrip()
+                print(said, flush=True)  # noqa: T201 - this is where it is done
 
     def json(self, value: Any) -> None:
         """Data for programs: one line."""

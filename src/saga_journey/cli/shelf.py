@@ -86,7 +86,9 @@ async def _of_version(desk: Desk, named: Sequence[StoredJourney], version: str |
 
 
 def _unknown(desk: Desk, reference: str, rows: Sequence[StoredJourney]) -> Problem:
-    where = f"looked in {desk.given.db}, tenant {desk.given.tenant}; a file is meant by its path: ./{reference}.json"
+    where = (
+        f"looked in {desk.given.database}, tenant {desk.given.tenant}; a file is meant by its path: ./{reference}.json"
+    )
     names = sorted({row.name for row in rows})
     hint = did_you_mean(reference.rpartition("@")[0] or reference, names)
     return Problem(
