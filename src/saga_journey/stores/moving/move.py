@@ -69,7 +69,9 @@ async def plan(source: Source, target: Target, told: Told = silent) -> Plan:
         if here.mark.fingerprint not in there.took_in:
             raise StoreError(sentence(source.name, here.mark))
         return Plan(here, there, done=True, again=None)
-    again = there.took_in.get(await _fingerprint(source, here.counts, told)) if there.took_in else None
+    again = None
+    if there.took_in and not here.behind:
+        again = there.took_in.get(await _fingerprint(source, here.counts, told))
     if there.occupied and again is None:
         raise StoreError(not_empty(target.name, there))
     return Plan(here, there, done=False, again=again)

@@ -45,12 +45,16 @@ class RunJournal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """A source, looked at. `in_flight`: how many runs have not ended. `now`: its store time. `mark`: it was moved."""
+    """A source, looked at. `in_flight`: how many runs have not ended. `now`: its store time. `mark`: it was moved.
+
+    `behind`: it lacks migrations, so it was never moved from, not even half.
+    """
 
     counts: Counts
     in_flight: int
     now: float
     mark: Mark | None
+    behind: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 -- What it takes to take another database in (taking_in.py).
 
 -- name: patient
--- It may take long, and the server may wait for its client meanwhile. Nobody waits for ever to begin.
-select set_config(name, case name when 'lock_timeout' then '30s' else '0' end, true) from pg_settings
-where name in ('lock_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout');
+-- It may take long, and the server may wait for its client meanwhile; only to begin, nobody waits for ever. The source is
+-- given up once this is committed, so it has to be on the disk by then.
+select set_config(name, case name when 'lock_timeout' then '30s' when 'synchronous_commit' then 'on' else '0' end, true)
+from pg_settings
+where name in ('lock_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+    or name = 'synchronous_commit' and setting = 'off';
 
 -- name: clock
 select extract(epoch from clock_timestamp())::double precision;

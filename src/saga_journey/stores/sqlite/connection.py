@@ -74,6 +74,11 @@ def error_name(error: sqlite3.Error) -> str:
     return str(getattr(error, "sqlite_errorname", "") or "")
 
 
+def refused_by_trigger(error: Exception) -> bool:
+    """The database itself says no, and why: it was moved."""
+    return isinstance(error, sqlite3.Error) and error_name(error) == "SQLITE_CONSTRAINT_TRIGGER"
+
+
 def explain(error: sqlite3.Error, path: str) -> StoreError:
     """The error as a user should read it."""
     name = error_name(error)

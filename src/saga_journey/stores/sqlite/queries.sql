@@ -2,7 +2,7 @@
 
 -- name: next_run
 -- Run numbers are dense per tenant; the writer holds the write lock while it gives them out.
-select coalesce(max(run), 0) + 1 from run where tenant = ?1;
+select max(coalesce((select max(run) from run where tenant = ?1), 0), pruned_to) + 1 from tenant where tenant = ?1;
 
 -- name: insert_run
 insert into run (tenant, run, saga, definition, status, due_at, owner, epoch, started_at, updated_at, family)
@@ -270,6 +270,9 @@ from run where tenant = ?1 and run = ?2;
 
 -- name: is_archived
 select 1 from archive where saga = ?2 and tenant = (select tenant from tenant where name = ?1);
+
+-- name: note_pruned
+update tenant set pruned_to = max(pruned_to, ?2) where tenant = ?1;
 
 -- name: delete_journal
 delete from journal where tenant = ?1 and run = ?2;

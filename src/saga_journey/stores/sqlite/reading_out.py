@@ -23,7 +23,7 @@ from saga_journey.stores.queries import load_queries
 from saga_journey.stores.sqlite.clock import boot_id, store_time
 from saga_journey.stores.sqlite.connection import connect, explain, parse_url
 from saga_journey.stores.sqlite.living import living
-from saga_journey.stores.sqlite.migrate import migrate
+from saga_journey.stores.sqlite.migrate import migrate, pending
 from saga_journey.stores.sqlite.moved import mark_of, refuse_moved, write_mark
 
 PIECE = 5000
@@ -56,7 +56,7 @@ class SqliteSource:
             if mark is None:
                 self._refuse_living()
             (in_flight,) = self._db.execute(_sql["in_flight"]).fetchone()
-            return Here(self._counts(), in_flight, self._now(), mark)
+            return Here(self._counts(), in_flight, self._now(), mark, behind=bool(pending(self._db)))
 
     def contents(self) -> Iterator[bytes]:
         with self._explained():

@@ -6,7 +6,7 @@ import sqlite3
 
 from saga_journey.ports import RunKey
 
-EVERYTHING = ("delete_journal", "delete_commands", "delete_outbox", "delete_start_key", "delete_run")
+EVERYTHING = ("note_pruned", "delete_journal", "delete_commands", "delete_outbox", "delete_start_key", "delete_run")
 
 
 def pruned(db: sqlite3.Connection, sql: dict[str, str], first: RunKey, *, archive: bool) -> int:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from saga_journey.stores.sqlite.connection import BUSY_MS, LATER, connect, error_name
+from saga_journey.errors import StoreError
+from saga_journey.stores.sqlite.connection import BUSY_MS, LATER, connect, error_name, refused_by_trigger
 
 SMOOTHING = 0.1
 
@@ -108,7 +109,7 @@ class Transactions:
             if concerns_all(error):
                 raise
             db.execute("rollback to alone")
-            result = error
+            result = StoreError(str(error)) if refused_by_trigger(error) else error
         db.execute("release alone")
         return result
 

@@ -9,6 +9,7 @@ from typing import Any
 from saga_journey.core.codec import encode_answer, encode_definition
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.ports import Conflict, Fenced, NewRun, OutboxRow, RunKey, Started, TurnWrite
+from saga_journey.stores.sqlite.connection import refused_by_trigger
 from saga_journey.stores.sqlite.transactions import Mismatch
 
 
@@ -166,7 +167,10 @@ class SqliteGroup:
     def _insert_turn(self, db: sqlite3.Connection, t: TurnWrite) -> int:
         try:
             return db.execute(self._sql["insert_turn"], (*t.key, t.seq, t.epoch, t.at, t.events)).rowcount
-        except sqlite3.IntegrityError:  # nothing but its key can clash
+        except sqlite3.IntegrityError as error:
+            if refused_by_trigger(error):
+                raise
+            # nothing but its key can clash
             raise Conflict(f"run {t.key}: somebody else wrote seq {t.seq}") from None
 
 

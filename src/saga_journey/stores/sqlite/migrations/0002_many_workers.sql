@@ -15,6 +15,9 @@ update run set family = (
     select run from up where saga is null and run is not null
 );
 
+-- Up to this number, runs of the tenant may have been taken out: no number is given twice.
+alter table tenant add column pruned_to integer not null default 0;
+
 create index run_family on run (tenant, family) where family is not null;
 
 create index start_key_run on start_key (tenant, run);
