@@ -245,9 +245,9 @@ async def test_a_database_of_the_first_version(tmp_path: Path, source: InFlight,
     async with PostgresTarget.opened(target) as there:
         with closing(SqliteSource(f"sqlite:///{path}")) as here, pytest.raises(StoreError, match="is not empty"):
             await plan(here, there)
-    db = await asyncpg.connect(target)
-    await db.execute("drop schema saga_journey cascade")
-    await db.close()
+    server = await asyncpg.connect(target)
+    await server.execute("drop schema saga_journey cascade")
+    await server.close()
     assert (await moved(f"sqlite:///{path}", target)).counts["tenant"] == 1
 
 
@@ -405,10 +405,11 @@ async def test_stopped_anywhere(source: InFlight, target: str) -> None:
 
 
 async def stopped_at(kind: str, source: InFlight, target: str) -> None:
-    tasks: list[asyncio.Task[Any]] = []
-    boundaries = Boundaries(Boundary(kind, 1), lambda: tasks[0].cancel() and None)
-    tasks.append(asyncio.create_task(moved(source.url, target, boundaries)))
-    await tasks[0]
+    def stop() -> None:
+        moving.cancel()
+
+    moving = asyncio.create_task(moved(source.url, target, Boundaries(Boundary(kind, 1), stop)))
+    await moving
 
 
 class Lost:
