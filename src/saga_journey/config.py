@@ -19,10 +19,10 @@ class Rate:
     def __post_init__(self) -> None:
         if self.at_once is None and self.per_second is None:
             raise ValueError("a Rate without at_once= and per_second= limits nothing")
-        for name in ("at_once", "per_second"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"{name} is {value!r}: it must be above 0")
+        if self.at_once is not None:
+            _check_count("at_once", self.at_once)
+        if self.per_second is not None:
+            _check_above_zero("per_second", self.per_second)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,10 @@ class Limits:
     def __post_init__(self) -> None:
         for kind in ("journeys", "tenants"):
             for name, most in getattr(self, kind).items():
-                if most <= 0:
-                    raise ValueError(f"the limit of {kind} {name!r} is {most!r}: it must be above 0")
+                _check_count(f"the limit of {kind} {name!r}", most)
+        for name, rate in self.handlers.items():
+            if not isinstance(rate, Rate):
+                raise ValueError(f"the limit of handler {name!r} is {rate!r}: it must be a Rate")
 
     @property
     def on_claims(self) -> bool:
@@ -94,11 +96,24 @@ class Settings:
     """Close gracefully on SIGTERM, when nothing else in the program handles it."""
 
     def __post_init__(self) -> None:
-        for name in ("concurrency", "backlog", "lease", "keep_finished"):
-            if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: it must be above 0")
+        for name in ("concurrency", "backlog"):
+            _check_count(name, getattr(self, name))
+        _check_above_zero("lease", self.lease)
+        if self.keep_finished is not None:
+            _check_above_zero("keep_finished", self.keep_finished)
         for name in ("grace", "linger", "handler_grace"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: it cannot be negative")
         if not 0 <= self.undo_share < 1:
             raise ValueError(f"undo_share is {self.undo_share!r}: it is a share, from 0 to below 1")
+
+
+def _check_above_zero(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:  # nor what is no number
+        raise ValueError(f"{name} is {value!r}: it must be above 0")
+
+
+def _check_count(name: str, value: object) -> None:
+    _check_above_zero(name, value)
+    if not isinstance(value, int):
+        raise ValueError(f"{name} is {value!r}: it must be a whole number")

@@ -58,7 +58,7 @@ def _user_of(who: UserContext | None) -> str | None:
 
 
 def _is_text(text: object) -> bool:
-    return isinstance(text, str) and not any("\ud800" <= character <= "\udfff" for character in text)
+    return isinstance(text, str) and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
 
 
 class Runs:

@@ -15,16 +15,18 @@ from tests.acceptance.processes import Program, program
 from tests.acceptance.programs.apps import APPS
 from tests.acceptance.stage import ended, watched
 from tests.acceptance.story import journal
+from tests.leases import Leases
 
 
 class Cluster:
     """Its workers are programs; what the test itself opens only starts, asks and commands, as the CLI does."""
 
-    def __init__(self, place: Path, participant: Participant, port: int) -> None:
+    def __init__(self, url: str, place: Path, participant: Participant, port: int) -> None:
+        self.url = url
         self.place = place
-        self.db = place / "journeys.db"
         self.participant = participant
         self.port = port
+        self._leases = Leases(url)
         self._sagas: dict[str, dict[str, Saga[Any]]] = {}
 
     def sagas(self, app: str) -> dict[str, Saga[Any]]:
@@ -33,13 +35,18 @@ class Cluster:
             self._sagas[app] = {saga.name: saga for saga in APPS[app](self.participant)}
         return self._sagas[app]
 
-    def worker(self, app: str, *, name: str = "worker", **options: Any) -> AbstractAsyncContextManager[Program]:
+    @asynccontextmanager
+    async def worker(self, app: str, *, name: str = "worker", **options: Any) -> AsyncIterator[Program]:
         """A process that serves the sagas of that application; `options` are fields of `Settings`."""
-        return program(name, self.place, db=str(self.db), port=self.port, app=app, **options)
+        before = self._leases.owners()
+        async with program(name, self.place, url=self.url, port=self.port, app=app, **options) as running:
+            own = self._leases.owners() - before
+            running.on_end = lambda: self._leases.end(own)
+            yield running
 
     def outside_with(self, *sagas: Saga[Any], **options: Any) -> AbstractAsyncContextManager[Journeys]:
         """The same with these sagas."""
-        return open_journeys(f"sqlite:///{self.db}", sagas=sagas, working=False, **options)
+        return open_journeys(self.url, sagas=sagas, working=False, **options)
 
     def outside(self, *apps: str) -> AbstractAsyncContextManager[Journeys]:
         """Journeys that move nothing; `apps` are those whose sagas can be started there."""
@@ -74,7 +81,7 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster_at(place: Path) -> AsyncIterator[Cluster]:
-    participant = watched(place / "journeys.db")
+async def cluster_at(url: str, place: Path) -> AsyncIterator[Cluster]:
+    participant = watched(url, place)
     async with answering(participant) as port:
-        yield Cluster(place, participant, port)
+        yield Cluster(url, place, participant, port)

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from saga_journey.stores.server_url import is_postgres
 from saga_journey.testing.clock import ManualClock
 from tests.acceptance.cluster import Cluster, cluster_at
-from tests.acceptance.places import ALL, SHARED
+from tests.acceptance.places import ALL, SHARED, Place
 from tests.acceptance.stage import Stage, violations
+from tests.pool import given_back
 
 
 @pytest.fixture
@@ -22,32 +24,59 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, clock: ManualClock) -> Stage:
-    """One database, one participant, one clock. `async with stage.moving(saga) as journeys` moves what is there."""
-    return Stage(tmp_path / "journeys.db", clock)
+def lent() -> Iterator[list[str]]:
+    """The databases of this test, given back when everything else has come to its end."""
+    urls: list[str] = []
+    yield urls
+    for url in filter(is_postgres, urls):
+        given_back(url)
 
 
 @pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+def shared_url(request: pytest.FixtureRequest, lent: list[str], tmp_path: Path) -> str:
+    """A fresh store that another process can open, or the next one. The test runs on each of them."""
+    return _made(SHARED[request.param], lent, tmp_path)
+
+
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest, lent: list[str], tmp_path: Path) -> str:
+    """The same, also of a store that nobody else can open."""
+    return _made(ALL[request.param], lent, tmp_path)
+
+
+def _made(place: Place, lent: list[str], folder: Path) -> str:
+    lent.append(place(folder))
+    return lent[-1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sqlite_only(why): it is about a file, or what only SQLite does")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for a store runs on each, unless it is marked `sqlite_only`."""
+    for fixture, places in (("shared_url", SHARED), ("store_url", ALL)):
+        if fixture in metafunc.fixturenames:
+            marked = metafunc.definition.get_closest_marker("sqlite_only")
+            chosen = [name for name in places if marked is None or name.startswith("sqlite")]
+            metafunc.parametrize(fixture, chosen, indirect=True)
+
+
+@pytest.fixture
+async def stage(shared_url: str, tmp_path: Path, clock: ManualClock) -> Stage:
+    """One database, one participant, one clock. `async with stage.moving(saga) as journeys` moves what is there."""
+    return Stage(shared_url, tmp_path, clock)
+
+
+@pytest.fixture
+async def cluster(shared_url: str, tmp_path: Path) -> AsyncIterator[Cluster]:
     """One database, one participant, and worker processes that call it. Time is the real one."""
-    async with cluster_at(tmp_path) as cluster:
+    async with cluster_at(shared_url, tmp_path) as cluster:
         yield cluster
 
 
-@pytest.fixture(params=ALL.values(), ids=list(ALL))
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh store. The test runs on each of them."""
-    return str(request.param(tmp_path))
-
-
-@pytest.fixture(params=SHARED.values(), ids=list(SHARED))
-def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The same, as far as another process can open it, or the next one."""
-    return str(request.param(tmp_path))
-
-
 @pytest.fixture(autouse=True)
-def _no_promise_is_broken(request: pytest.FixtureRequest) -> Iterator[None]:
+def _no_promise_is_broken(request: pytest.FixtureRequest, lent: list[str]) -> Iterator[None]:
     """Whatever a test asserts: the participant has nothing to protest against, and the checker finds nothing."""
     yield
     given = request.node.funcargs if isinstance(request.node, pytest.Function) else {}

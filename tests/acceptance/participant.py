@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saga_journey.core.events import Op
-from saga_journey.testing.journal import open_intents
 from saga_journey.testing.ledger import BARRIER, NOTHING_TO_UNDO, REPLAY, Ledger, Request
 
 PATIENCE = 20.0
@@ -105,24 +104,21 @@ class Received(Asked):
 
 
 class Participant:
-    """`db`: the journal in which it looks for the intent of each call. The ledger lies beside it."""
+    """`database`: the URL of the journal in which it looks for the intent of each call. Its ledger is in the folder."""
 
-    def __init__(self, db: Path, now: Callable[[], float] | None = None) -> None:
+    def __init__(self, database: str, folder: Path, now: Callable[[], float] | None = None) -> None:
         self.calls: list[Received] = []
         self.protests: list[str] = []
         self.side_by_side = False  # its sagas have blocks: several of their milestones ask at once, in any order
         self.goes_back = False  # a person rolls a structured journey back, and on again
-        self.db = db
-        self.book = Ledger(self.ledger_file, database=db, now=now, strict=False)
+        self.database = database
+        self.ledger_file = folder / "ledger.db"
+        self.book = Ledger(self.ledger_file, database=database, now=now, strict=False)
         self._scripts: dict[tuple[str, str, str | None], list[Reply]] = {}
         self._answers: dict[str, Reply] = {}
         self._bodies: dict[str, str] = {}
         self._fences: dict[str, int] = {}
         self._news = asyncio.Event()
-
-    @property
-    def ledger_file(self) -> Path:
-        return self.db.with_name("ledger.db")
 
     # --- what a test says ---
 
@@ -243,7 +239,8 @@ class Participant:
     def _intended(self, call: Received) -> bool:
         """Reads the journal with a connection of its own: an intent that is not durable cannot be seen."""
         wanted = (call.milestone, call.op, call.key, call.attempt, call.fence)
-        return wanted in [(i.milestone, i.op, i.key, i.attempt, i.fence) for i in open_intents(self.db, call.saga)]
+        held = self.book.journal.open_intents(call.saga)
+        return wanted in [(i.milestone, i.op, i.key, i.attempt, i.fence) for i in held]
 
 
 def _request(call: Asked) -> Request:

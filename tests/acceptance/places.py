@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from tests import pool
+
 Place = Callable[[Path], str]
 """A fresh store in a folder of its own: its URL."""
 
@@ -17,7 +19,11 @@ def _sqlite_memory(folder: Path) -> str:
     return "sqlite:///:memory:"
 
 
-SHARED: dict[str, Place] = {"sqlite": _sqlite_file}
+def _postgres(folder: Path) -> str:
+    return pool.lent()
+
+
+SHARED: dict[str, Place] = {"sqlite": _sqlite_file, "postgres": _postgres}
 """Those that several processes can open, and that outlive them."""
 
 ALL: dict[str, Place] = {**SHARED, "sqlite-memory": _sqlite_memory}

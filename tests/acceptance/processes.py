@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ class Program:
         self._process = process
         self._stderr = stderr
         self.said: list[str] = []
+        self.on_end: Callable[[], None] | None = None
+        """Called once when it has ended, however it did."""
 
     async def line(self, what: str) -> str:
         """Reads on until it prints a line with this in it; gives that line."""
@@ -74,7 +76,14 @@ class Program:
         async with asyncio.timeout(PATIENCE):
             rest = await self._stdout.read()
             self.said += rest.decode().splitlines()
-            return await self._process.wait()
+            status = await self._process.wait()
+        self._has_ended()
+        return status
+
+    def _has_ended(self) -> None:
+        if self.on_end is not None:
+            on_end, self.on_end = self.on_end, None
+            on_end()
 
     async def swept(self) -> None:
         """Whatever a test left running is ended, also what it stopped."""
@@ -83,6 +92,7 @@ class Program:
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.communicate()
+        self._has_ended()
 
 
 @asynccontextmanager

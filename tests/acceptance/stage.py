@@ -9,7 +9,8 @@ from typing import Any
 
 from saga_journey import Journeys, Outcome, Run, Saga, open_journeys
 from saga_journey.authoring import BlockOf, Journey, MilestoneOf
-from saga_journey.stores.sqlite.store import migrate_file
+from saga_journey.stores.server_url import is_postgres
+from saga_journey.stores.sqlite.migrate import migrate_file
 from saga_journey.testing.checker import check
 from saga_journey.testing.clock import ManualClock, store_on
 from saga_journey.testing.witness import install_witness
@@ -24,15 +25,12 @@ MOMENT = 0.2
 class Stage:
     """Everything of one test. What it opens uses its clock, store time included."""
 
-    def __init__(self, db: Path, clock: ManualClock) -> None:
-        self.db = db
+    def __init__(self, url: str, folder: Path, clock: ManualClock) -> None:
+        self.url = url
+        self.folder = folder
         self.clock = clock
-        self.participant = watched(db, clock.now)
+        self.participant = watched(url, folder, clock.now)
         self.story = Story()
-
-    @property
-    def url(self) -> str:
-        return f"sqlite:///{self.db}"
 
     def step(self, milestone_id: str, /, **policy: Any) -> MilestoneOf[Any, Any]:
         """A milestone that asks this participant."""
@@ -71,18 +69,19 @@ class Stage:
                 raise
 
 
-def watched(db: Path, now: Callable[[], float] | None = None) -> Participant:
-    """A new database with a witness in it from the start, and its participant."""
-    migrate_file(f"sqlite:///{db}")
-    install_witness(db)
-    return Participant(db, now)
+def watched(url: str, folder: Path, now: Callable[[], float] | None = None) -> Participant:
+    """A new database with a witness in it from the start, and its participant, whose ledger is in the folder."""
+    if not is_postgres(url):  # there it is a copy of one that has both
+        migrate_file(url)
+        install_witness(url)
+    return Participant(url, folder, now)
 
 
 def violations(participant: Participant) -> list[str]:
     """What it protested against, and what the checker finds: every promise that was broken."""
     participant.book.close()
     ledger = participant.ledger_file if participant.calls else None  # without calls, the test has its own handlers
-    return [*participant.protests, *map(str, check(participant.db, ledger))]
+    return [*participant.protests, *map(str, check(participant.database, ledger))]
 
 
 async def ended(run: Run) -> Outcome:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
@@ -27,6 +26,7 @@ from saga_journey import (
     milestone,
 )
 from saga_journey.core import events as ev
+from saga_journey.testing.databases import look_into
 from tests.acceptance.participant import away, later
 from tests.acceptance.sagas import AT_ONCE
 from tests.acceptance.stage import MOMENT, Stage, ended
@@ -504,8 +504,8 @@ EVENTS = [
 
 
 def outbox(stage: Stage) -> list[tuple[int, int, str, str]]:
-    with closing(sqlite3.connect(stage.db)) as db:
-        return db.execute("select seq, item, kind, body from outbox order by seq, item").fetchall()
+    with closing(look_into(stage.url)) as looking:
+        return looking.rows("select seq, item, kind, body from outbox order by seq, item")
 
 
 @pytest.mark.anyio

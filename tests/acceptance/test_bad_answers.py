@@ -85,19 +85,20 @@ async def test_an_answer_after_the_end(stage: Stage, end: str) -> None:
 
 @pytest.mark.anyio
 async def test_two_answers_at_the_same_moment(stage: Stage) -> None:
-    """The first one counts, the other is told that it came second; a command that is repeated gets its own answer."""
+    """One of them counts, the other is told that it came second; a command that is repeated gets its own answer."""
     saga = stage.saga("reserve", wait("approval"))
     async with stage.moving(saga) as journeys:
         run = await journeys.start(saga, {})
         await stage.story.happened(ev.MilestoneCompleted)
-        said = [("yes", "a"), ("no", "b"), ("yes", "a"), ("no", "b")]
+        said = [("yes", "yes"), ("no", "no"), ("yes", "yes"), ("no", "no")]
         heard = await asyncio.gather(
             *(run.advance("approval", what, command_id=id) for what, id in said), return_exceptions=True
         )
-        assert [code_of(answer) for answer in heard] == ["applied", "not_waiting"] * 2
+        yes, no, *again = [code_of(answer) for answer in heard]
+        assert (sorted([yes, no]), again) == (["applied", "not_waiting"], [yes, no])
         outcome = await ended(run)
     assert isinstance(outcome, Completed)
-    assert outcome.results["approval"] == "yes"
+    assert outcome.results["approval"] == ("yes" if yes == "applied" else "no")
 
 
 def code_of(heard: Answer | BaseException) -> str:

@@ -20,7 +20,7 @@ import pytest
 
 from saga_journey import Completed, SagaStatus, Search, open_journeys
 from saga_journey.errors import StoreReadOnly
-from saga_journey.stores.sqlite.store import migrate_file
+from saga_journey.stores.sqlite.migrate import migrate_file
 from saga_journey.testing.clock import START
 from tests.acceptance.cluster import Cluster, cluster_at
 from tests.acceptance.participant import done, hold
@@ -91,9 +91,10 @@ def disk(request: pytest.FixtureRequest) -> Limit | SmallDisk:
 @pytest.fixture
 async def cluster(disk: Limit | SmallDisk, tmp_path: Path) -> AsyncIterator[Cluster]:
     """The database is made when the disk is there."""
-    async with cluster_at(tmp_path) as cluster:
+    file = tmp_path / "journeys.db"
+    async with cluster_at(f"sqlite:///{file}", tmp_path) as cluster:
         yield cluster
-    with closing(sqlite3.connect(cluster.db)) as db:
+    with closing(sqlite3.connect(file)) as db:
         assert db.execute("pragma integrity_check").fetchall() == [("ok",)]
 
 
@@ -193,7 +194,7 @@ async def test_opening_on_a_full_disk(tmp_path: Path, moves: bool) -> None:
     """It says that there is no room, and where; not that the database is broken. Later it opens."""
     file = tmp_path / "journeys.db"
     migrate_file(f"sqlite:///{file}")
-    refused = await spawned(APP, tmp_path, db=str(file), limit=ONE_PAGE, working=moves)
+    refused = await spawned(APP, tmp_path, url=f"sqlite:///{file}", limit=ONE_PAGE, working=moves)
     try:
         assert await refused.ended() == 1
     finally:
@@ -224,7 +225,7 @@ def nobodys() -> Iterator[Path]:
 async def test_what_cannot_be_written(nobodys: Path, tmp_path: Path, file: str) -> None:
     """It says what to look at, and leaves everything as it was."""
     before = sorted(path.name for path in nobodys.iterdir())
-    refused = await spawned(APP, tmp_path, db=str(nobodys / file), nobody=True)
+    refused = await spawned(APP, tmp_path, url=f"sqlite:///{nobodys / file}", nobody=True)
     try:
         assert await refused.ended() == 1
     finally:

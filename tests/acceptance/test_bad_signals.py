@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from typing import Any
 import pytest
 
 from saga_journey import Compensated, Completed, Outcome, Run, Search, open_journeys
-from saga_journey.stores.sqlite import SqliteStore
+from saga_journey.ports import Store
 from saga_journey.testing.clock import store_on
+from saga_journey.testing.databases import look_into
 from saga_journey.testing.wrapping import WrappedStore
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.participant import Received, done, fail, hold, refuse
@@ -131,7 +131,7 @@ async def test_told_to_stop_while(cluster: Cluster, phase: Phase, how: signal.Si
 
 async def finished(cluster: Cluster, phase: Phase) -> dict[str, Any]:
     """By the next process, which is this one: how the sagas ended, and how many attempts were lost on the way."""
-    async with open_journeys(f"sqlite:///{cluster.db}", sagas=[*cluster.sagas(APP).values()]) as journeys:
+    async with open_journeys(cluster.url, sagas=[*cluster.sagas(APP).values()]) as journeys:
         runs = [journeys.run(record.saga_id) for record in await journeys.search(Search(limit=100))]
         for run in runs:
             await phase.finish(run)
@@ -160,19 +160,23 @@ async def test_a_synchronous_program_is_told_to_stop(cluster: Cluster, how: sign
 # --- while it opens, while it closes ------------------------------------------------------------------------------
 
 
+HINDERS = {"sqlite": "begin immediate", "postgres": "begin; lock table owner"}
+"""A transaction that keeps others from opening."""
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("how", HOW)
 async def test_told_to_stop_while_it_is_opening(cluster: Cluster, how: signal.Signals) -> None:
     """Another process is writing, so it cannot have finished; it ends without having claimed anything."""
     async with cluster.outside(APP) as line:
         await line.start(cluster.sagas(APP)["charged"], {})
-    with closing(sqlite3.connect(cluster.db, isolation_level=None)) as other:
-        other.execute("begin immediate")
-        worker = await spawned(APP, cluster.place, db=str(cluster.db), port=cluster.port, app=APP)
+    with closing(look_into(cluster.url, writing=True)) as other:
+        other.execute(HINDERS[other.dialect])
+        worker = await spawned(APP, cluster.place, url=cluster.url, port=cluster.port, app=APP)
         try:
             await worker.line("begins")
             worker.signal(how)
-            other.execute("commit")
+            other.close()
             assert await worker.ended() == STATUS[how]
         finally:
             await worker.swept()
@@ -231,7 +235,7 @@ async def told_until_it_ends(worker: Program, how: signal.Signals) -> int:
 class Slow(WrappedStore):
     """A start is durable, and nobody has heard of it yet."""
 
-    def __init__(self, inner: SqliteStore) -> None:
+    def __init__(self, inner: Store) -> None:
         super().__init__(inner)
         self.written = asyncio.Event()
 

@@ -10,7 +10,7 @@ import pytest
 
 from saga_journey import Context, Curator, Journeys, Saga, milestone, open_journeys
 from saga_journey.orchestrators.mvp import MVP
-from saga_journey.stores.sqlite import SqliteStore
+from saga_journey.testing.databases import open_store
 from saga_journey.testing.wrapping import WrappedStore
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ async def written(
     url: str, prepare: Callable[[Journeys], Awaitable[str]], act: Callable[[Journeys, str], Awaitable[None]]
 ) -> Counter[str]:
     """What `act` writes, after what `prepare` wrote; claims and leases, which come with time, left out."""
-    store = Counting(await SqliteStore.open(url))
+    store = Counting(await open_store(url))
     store.written = Counter()
     async with open_journeys(store, sagas=[ORDER], curator=with_handlers()) as journeys:
         given = await prepare(journeys)

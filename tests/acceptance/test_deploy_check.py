@@ -104,7 +104,9 @@ async def sail(stage: Stage, yard: Yard, journeys: Journeys) -> Fleet:
 
 @pytest.fixture
 def cli(stage: Stage) -> Cli:
-    return Cli(stage.db.parent)
+    cli = Cli(stage.folder)
+    cli.fixed["SAGA_DB"] = stage.url
+    return cli
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from saga_journey.core.evolve import evolve
 from saga_journey.core.state import RunState
 from saga_journey.errors import Rejected
 from saga_journey.testing.checker import check
+from saga_journey.testing.databases import path_of
 from tests.acceptance.participant import fail, hold
 from tests.acceptance.stage import Stage, ended
 from tests.acceptance.story import journal
@@ -142,6 +143,7 @@ LIES = {
 
 
 @pytest.mark.anyio
+@pytest.mark.sqlite_only("the lies are told to a copy of the file")
 @pytest.mark.parametrize("lie", LIES)
 async def test_the_checker_finds_a_move_that_did_not_happen_so(stage: Stage, lie: str, tmp_path: Path) -> None:
     saga = approval(stage)
@@ -150,7 +152,7 @@ async def test_the_checker_finds_a_move_that_did_not_happen_so(stage: Stage, lie
         await stage.story.happened(ev.MilestoneCompleted)
         await run.move(revised(saga.definition, timeout=5000.0))
     copy = tmp_path / "copy.db"
-    with closing(sqlite3.connect(stage.db)) as true, closing(sqlite3.connect(copy)) as db:
+    with closing(sqlite3.connect(path_of(stage.url))) as true, closing(sqlite3.connect(copy)) as db:
         true.backup(db)
     assert check(copy) == []
     with closing(sqlite3.connect(copy)) as db, db:

@@ -156,7 +156,7 @@ async def test_nobody_waits_for_ever(stage: Stage, bank: Bank, caplog: pytest.Lo
 
 
 def recorded_events(stage: Stage, run: Run) -> int:
-    with closing(JournalReader(stage.db)) as reader:
+    with closing(JournalReader(stage.url)) as reader:
         return sum(len(turn.facts) for turn in reader.turns_of(run.saga_id))
 
 

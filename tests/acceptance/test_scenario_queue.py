@@ -46,8 +46,8 @@ async def test_kill_9_while_49_queue(cluster: Cluster) -> None:
     async with cluster.worker("queueing", concurrency=1) as successor:
         stories = await cluster.stories()
         await successor.left()
-    (first, told), others = stories[0], stories[1:]
-    assert isinstance(first, Compensated)
+    others = [told for outcome, told in stories if isinstance(outcome, Completed)]
+    ((_, told),) = [story for story in stories if isinstance(story[0], Compensated)]
     assert told == [
         "saga_started",
         "attempt_lost charge do",
@@ -60,6 +60,6 @@ async def test_kill_9_while_49_queue(cluster: Cluster) -> None:
         "do charge #1: applied (abandoned)",
         "undo charge #1 with null: undone",
     ]
-    assert [told for _, told in others] == [STRAIGHT] * (FIFTY - 1)
+    assert others == [STRAIGHT] * (FIFTY - 1)
     assert sum(call.op == "undo" for call in cluster.participant.calls) == 1
     assert sorted(cluster.participant.standing()) == ["charge"] * (FIFTY - 1) + ["ship"] * (FIFTY - 1)

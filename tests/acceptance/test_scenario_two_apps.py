@@ -283,7 +283,7 @@ async def three_leases(cluster: Cluster, line: Journeys) -> None:
     renewals: set[float] = set()
 
     async def nine_renewals() -> bool:
-        with closing(JournalReader(cluster.db)) as reader:
+        with closing(JournalReader(cluster.url)) as reader:
             renewals.add(max(row[0] for row in reader.rows("select lease_until from owner")))
         return len(renewals) > 9
 

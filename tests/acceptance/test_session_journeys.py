@@ -88,10 +88,26 @@ async def test_a_journey_goes_on_when_its_session_ends(stage: Stage, curator: Cu
         assert [link["status"] for link in shown] == ["completed"]
 
 
+class AtTheSameMoment(WrappedStore):
+    """A store that starts nothing for a session before so many have asked for it."""
+
+    def __init__(self, inner: Store, calls: int) -> None:
+        super().__init__(inner)
+        self._all_are_here = asyncio.Barrier(calls)
+        self._waiting = calls
+
+    async def start(self, new: NewRun) -> Started:
+        if new.start_key is not None and self._waiting > 0:
+            self._waiting -= 1
+            await self._all_are_here.wait()
+        return await self.inner.start(new)
+
+
 @pytest.mark.anyio
 async def test_the_same_start_at_the_same_moment_is_one_run(stage: Stage, curator: Curator) -> None:
     """A double click. What differs in its context, or is another journey, is another run."""
-    async with stage.moving(curator=curator) as journeys:
+    store = AtTheSameMoment(await store_on(stage.clock, stage.url), calls=4)
+    async with open_journeys(store, curator=curator, clock=stage.clock) as journeys:
         form, report = await designed(journeys)
         sessions, session_id = journeys.session, await begun(journeys.session)
         starts = [(form, "a"), (form, "a"), (form, "b"), (report, "a")]

@@ -15,7 +15,7 @@ from saga_journey import Compensated, Completed, Context, Journeys, Refused, Ret
 from saga_journey.authoring import Structured, external, parallel, timer, to
 from saga_journey.core.commands import Answer
 from saga_journey.core.events import AttemptLost, CompensationDecided, MilestoneCompleted, MilestoneRefused, Resumed
-from saga_journey.ports import RunKey, TurnWrite
+from saga_journey.ports import RunKey, Store, TurnWrite
 from saga_journey.testing.clock import some_turns, store_on
 from saga_journey.testing.wrapping import WrappedStore
 from tests.acceptance.participant import PATIENCE, away, done, fail, hold, later, refuse
@@ -361,16 +361,16 @@ async def test_calls_that_do_not_end_within_the_grace_are_lost_both(stage: Stage
 
 
 class HoldingStore(WrappedStore):
-    """Holds back every commit while `gate` is closed; `held` says that one is waiting there."""
+    """Holds back every commit while `gate` is closed; `waits` says that one is waiting there."""
 
-    def __init__(self, inner: WrappedStore) -> None:
+    def __init__(self, inner: Store) -> None:
         super().__init__(inner)
-        self.gate, self.held = asyncio.Event(), asyncio.Event()
+        self.gate, self.waits = asyncio.Event(), asyncio.Event()
         self.gate.set()
 
     async def around_write(self, name: str, write: Callable[[], Awaitable[T]]) -> T:
         if name == "commit" and not self.gate.is_set():
-            self.held.set()
+            self.waits.set()
             await self.gate.wait()
         return await write()
 
@@ -381,7 +381,7 @@ async def test_nothing_is_called_while_a_decision_is_being_written(stage: Stage,
     stage.participant.will("flight", away(), away())
     flight = stage.step("flight", retry=SLOWLY)
     saga = stage.saga("plan", parallel(flight, stage.step("car")) if shape == "block" else flight)
-    store = HoldingStore(await store_on(stage.clock, stage.url))  # type: ignore[arg-type]
+    store = HoldingStore(await store_on(stage.clock, stage.url))
     async with open_journeys(store, sagas=[saga], clock=stage.clock, observers=[stage.story]) as journeys:
         run = await journeys.start(saga, {})
         await stage.participant.called("flight")
@@ -389,7 +389,7 @@ async def test_nothing_is_called_while_a_decision_is_being_written(stage: Stage,
         await stage.clock.pass_time(0)
         store.gate.clear()
         cancelling = asyncio.create_task(run.cancel())
-        await asyncio.wait_for(store.held.wait(), PATIENCE)
+        await asyncio.wait_for(store.waits.wait(), PATIENCE)
         await stage.clock.pass_time(2)
         store.gate.set()
         assert (await cancelling).code == "applied"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from saga_journey import Compensated, Completed, Failed, Rejected, Resolved, Saga
+from saga_journey import Compensated, Completed, Failed, Rejected, Resolved, Run, Saga
 from saga_journey.authoring import Journey, MilestoneOf, Structured, child, external, parallel
 from saga_journey.core.children import child_id
 from saga_journey.core.events import (
@@ -154,14 +154,26 @@ async def test_a_child_that_completes_while_its_parent_is_cancelled_is_undone(st
         stage.participant.will("flight", hold(effect=True))
         async with stage.moving(parent, travel) as journeys:
             run = await journeys.start(parent, {})
+            stage.participant.will(
+                "pay", hold(effect=True), saga=run.saga_id
+            )  # so that it cannot end before the cancel
             flight = await stage.participant.called("flight", saga=child_id(run.saga_id, "travel", 1))
             cancelling = asyncio.create_task(run.cancel())
+            paying = asyncio.create_task(_pays_after(cancelling, stage, run))
             for _ in range(turns):
                 await asyncio.sleep(0)
             flight.answer(done())
             await cancelling
             assert isinstance(await ended(run), Compensated)
+            paying.cancel()
     assert stage.participant.standing() == []
+
+
+async def _pays_after(cancelling: asyncio.Task[Any], stage: Stage, run: Run) -> None:
+    """If it comes to that."""
+    call = await stage.participant.called("pay", saga=run.saga_id)
+    await cancelling
+    call.answer(done())
 
 
 async def test_a_child_that_takes_too_long_is_undone(stage: Stage) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from saga_journey import Compensated, Completed, Journeys, Run
 from saga_journey.core.children import child_id
-from tests.acceptance.cluster import Cluster, cluster_at
+from tests.acceptance.cluster import Cluster
 from tests.acceptance.participant import Received, done, hold, refuse
 from tests.acceptance.processes import Program
 from tests.acceptance.stage import ended
@@ -20,10 +18,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    async with cluster_at(tmp_path) as cluster:
-        cluster.participant.side_by_side = True
-        yield cluster
+async def cluster(cluster: Cluster) -> Cluster:
+    cluster.participant.side_by_side = True
+    return cluster
 
 
 async def in_the_middle(cluster: Cluster, worker: Program) -> tuple[Received, Received]:

@@ -30,6 +30,7 @@ class Verdict:
     under way when their process dies, and each of them may have to be made once more: but no more than these.
     """
 
+    store: str
     shape: str
     kills: tuple[Boundary, ...]
     killed: int
@@ -41,14 +42,14 @@ class Verdict:
 
     @property
     def name(self) -> str:
-        return ":".join([self.shape, *map(str, self.kills)])
+        return ":".join([self.store, self.shape, *map(str, self.kills)])
 
     @property
     def was_run(self) -> bool:
         return self.killed == len(self.kills)
 
 
-def run_cell(place: Place, plan: Plan, kills: Sequence[Boundary]) -> Verdict:
+def run_cell(place: Place, store: str, plan: Plan, kills: Sequence[Boundary]) -> Verdict:
     """Dies at each of these boundaries, one life after the other; the last life recovers and ends."""
     lives = [Life(f"life-{n}", at) for n, at in enumerate([*kills, None], 1)]
     problems: list[str] = []
@@ -57,12 +58,13 @@ def run_cell(place: Place, plan: Plan, kills: Sequence[Boundary]) -> Verdict:
         pipes = Pipes(partner=partner)
         for life in lives:
             end = ended(fork(lambda: work(place, plan, life, pipes)))  # noqa: B023 - forked before the next turn
+            place.bury()
             killed += end == KILLED
             if end not in (0, KILLED):
                 problems.append(_abnormal(life, end))
             if end != KILLED:
                 break
-    return judge(place, plan, kills, killed, problems, life.name)
+    return judge(place, store, plan, kills, killed, problems, life.name)
 
 
 def _abnormal(life: Life, end: int) -> str:
@@ -70,7 +72,7 @@ def _abnormal(life: Life, end: int) -> str:
 
 
 def judge(
-    place: Place, plan: Plan, kills: Sequence[Boundary], killed: int, problems: Sequence[str], last: str
+    place: Place, store: str, plan: Plan, kills: Sequence[Boundary], killed: int, problems: Sequence[str], last: str
 ) -> Verdict:
     evidence = gather(place.database, place.ledger, place.log)
     told = place.left(last) or {}
@@ -82,6 +84,7 @@ def judge(
     if not kills and plan.ends is not None and statuses != [plan.ends]:
         found.append(f"- -: undisturbed it ends as {statuses}, not as {plan.ends}")
     return Verdict(
+        store=store,
         shape=plan.name,
         kills=tuple(kills),
         killed=killed,

@@ -10,8 +10,8 @@ from typing import Any
 
 from saga_journey import open_journeys
 from saga_journey.ports import Clock, Store
-from saga_journey.stores.sqlite import SqliteStore
 from saga_journey.testing.crash import Boundary, CrashingCurator, CrashingStore
+from saga_journey.testing.databases import open_store
 from saga_journey.testing.ledger import Ledger
 from tests.crash.client import Client
 from tests.crash.fates import Fate
@@ -76,7 +76,7 @@ async def live(place: Place, plan: Plan, life: Life, planted: Planted, pipes: Pi
     fate = Fate(life.at, stops=life.stops, jumps=life.wall_jumps, moved=pipes.moved)
     ledger = Ledger(place.ledger, database=place.database, strict=False)
     saga, cue = build(plan, ledger, without=life.without)
-    crashing = CrashingStore(await SqliteStore.open(place.url), fate)
+    crashing = CrashingStore(await open_store(place.url), fate)
     fate.may_stop = lambda: crashing.writing == 0
     store = planted.store(crashing, place)
     async with open_journeys(

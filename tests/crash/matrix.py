@@ -2,6 +2,7 @@
 
 Kills a worker with SIGKILL at every boundary of each shape, lets the next one go on, and checks every promise.
 
+    --store NAME            sqlite, postgres, or all of them (which is what happens when nothing is said)
     --shape NAME            only this shape (may be given more than once)
     --cell SHAPE:KIND:K     one cell, e.g. happy:after-commit:2; its files are kept, and named
     --double                kill again in recovery, at every boundary, for two shapes (minutes)
@@ -9,7 +10,8 @@ Kills a worker with SIGKILL at every boundary of each shape, lets the next one g
     --json FILE             the figures, and every cell that broke something
 
 The processes are forked from one that has imported everything, so a cell costs some tens of milliseconds, and recovery
-times are without the start of Python itself.
+times are without the start of Python itself. On PostgreSQL they are also without the rest of the dead worker's lease,
+which is taken away at once: how long that lasts is a setting.
 """
 
 from __future__ import annotations
@@ -24,25 +26,46 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from saga_journey.testing.crash import Boundary
+from tests import pool
 from tests.crash.cell import TRIES, Verdict, run_cell
 from tests.crash.lanes import in_lanes
 from tests.crash.place import Place, make_template
-from tests.crash.plans import Plan
 from tests.crash.shapes import SHAPES
+from tests.servers.postgres import discard_the_server
 
+STORES = ("sqlite", "postgres")
 DOUBLE = ("last-refuses", "doubt-then-refused")
-Cell = tuple[str, tuple[Boundary, ...]]
 
 
-def cells_of(plan: Plan, folder: Path, template: Path, before: tuple[Boundary, ...] = ()) -> list[Cell]:
-    """Every boundary that a run of this shape crosses, after the kills `before`. Undisturbed, it must be flawless."""
-    verdict = attempt(plan, before, folder, template)
+class Cell(NamedTuple):
+    """A shape on a store, and where its workers are killed, one after the other."""
+
+    store: str
+    shape: str
+    kills: tuple[Boundary, ...] = ()
+
+
+class Grounds:
+    """Where cells are run: a folder, in which each has one of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._template = make_template(folder)
+
+    def place(self, cell: Cell, number: int = 0) -> Place:
+        folder = self.folder / "-".join([cell.store, cell.shape, *map(str, cell.kills), str(number)])
+        return Place.on_postgres(folder) if cell.store == "postgres" else Place.of(self._template, folder)
+
+
+def cells_of(cell: Cell, grounds: Grounds) -> list[Cell]:
+    """Every boundary that this run crosses after its kills. Undisturbed, it must be flawless."""
+    verdict = attempt(cell, grounds)
     if verdict.violations:
         raise SystemExit("\n".join([f"{verdict.name} is broken before anything is killed:", *verdict.violations]))
-    return [(plan.name, (*before, boundary)) for boundary in aimed_at(verdict)]
+    return [cell._replace(kills=(*cell.kills, boundary)) for boundary in aimed_at(verdict)]
 
 
 def aimed_at(verdict: Verdict) -> list[Boundary]:
@@ -50,11 +73,11 @@ def aimed_at(verdict: Verdict) -> list[Boundary]:
     return [b for b in verdict.crossed if b.number == 1 or not b.kind.endswith("-renew")]
 
 
-def attempt(plan: Plan, kills: tuple[Boundary, ...], folder: Path, template: Path) -> Verdict:
+def attempt(cell: Cell, grounds: Grounds) -> Verdict:
     """Runs one cell; again when the run was over before its number came up."""
     for number in range(TRIES):
-        place = Place.of(template, folder / "-".join([plan.name, *map(str, kills), str(number)]))
-        verdict = run_cell(place, plan, kills)
+        place = grounds.place(cell, number)
+        verdict = run_cell(place, cell.store, SHAPES[cell.shape], cell.kills)
         if not verdict.violations:
             place.discard()
         if verdict.was_run or verdict.violations:
@@ -68,35 +91,27 @@ def _verdict(said: dict[str, Any]) -> Verdict:
     return Verdict(**{**said, "violations": tuple(said["violations"])})
 
 
-def run(shapes: Sequence[str], *, lanes: int, double: bool, folder: Path) -> dict[str, Any]:
-    """All cells of these shapes, and the figures."""
+def run(stores: Sequence[str], shapes: Sequence[str], *, lanes: int, double: bool, folder: Path) -> dict[str, Any]:
+    """All cells of these shapes on these stores, and the figures."""
     began = time.perf_counter()
-    template = make_template(folder)
-    plans = [SHAPES[name] for name in shapes]
-    possible = [cell for plan in plans for cell in cells_of(plan, folder, template)]
-    if double:
-        possible = _doubled(possible, lanes, folder, template)
+    grounds = Grounds(folder)
+    possible = [cell for store in stores for shape in shapes for cell in cells_of(Cell(store, shape), grounds)]
+    if double:  # for each first kill every boundary of the recovery from it
+        first = run_all(possible, lanes, grounds)
+        possible = [Cell(v.store, v.shape, (*v.kills, boundary)) for v in first for boundary in aimed_at(v)]
+    return figures(run_all(possible, lanes, grounds), len(possible), time.perf_counter() - began)
 
+
+def run_all(cells: Sequence[Cell], lanes: int, grounds: Grounds) -> list[Verdict]:
     def piece(cell: Cell) -> Callable[[], Iterable[dict[str, Any]]]:
-        return lambda: [asdict(attempt(SHAPES[cell[0]], cell[1], folder, template))]
+        return lambda: [asdict(attempt(cell, grounds))]
 
-    verdicts = [_verdict(said) for said in in_lanes(lanes, folder, [piece(cell) for cell in possible])]
-    return figures(verdicts, len(possible), time.perf_counter() - began)
-
-
-def _doubled(cells: Sequence[Cell], lanes: int, folder: Path, template: Path) -> list[Cell]:
-    """For each first kill every boundary of the recovery from it."""
-
-    def piece(cell: Cell) -> Callable[[], Iterable[dict[str, Any]]]:
-        return lambda: [asdict(attempt(SHAPES[cell[0]], cell[1], folder, template))]
-
-    first = [_verdict(said) for said in in_lanes(lanes, folder, [piece(cell) for cell in cells])]
-    return [(v.shape, (*v.kills, boundary)) for v in first for boundary in aimed_at(v)]
+    return [_verdict(said) for said in in_lanes(lanes, grounds.folder, [piece(cell) for cell in cells], pool.drop_all)]
 
 
 def figures(verdicts: Sequence[Verdict], possible: int, seconds: float) -> dict[str, Any]:
     recoveries = [v.recovery for v in verdicts if v.recovery is not None]
-    shapes = list(dict.fromkeys(v.shape for v in verdicts))
+    shapes = list(dict.fromkeys((v.store, v.shape) for v in verdicts))
     return {
         "cells_possible": possible,
         "cells_run": sum(v.was_run for v in verdicts),
@@ -106,16 +121,17 @@ def figures(verdicts: Sequence[Verdict], possible: int, seconds: float) -> dict[
         "recovery_p50_ms": _percentile(recoveries, 50),
         "recovery_p99_ms": _percentile(recoveries, 99),
         "seconds": round(seconds, 1),
-        "shapes": [_of_shape(name, [v for v in verdicts if v.shape == name]) for name in shapes],
+        "shapes": [_of_shape(*name, [v for v in verdicts if (v.store, v.shape) == name]) for name in shapes],
         "missed": [v.name for v in verdicts if not v.was_run],
         "broken": [{"cell": v.name, "violations": v.violations} for v in verdicts if v.violations],
     }
 
 
-def _of_shape(name: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _of_shape(store: str, shape: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     recoveries = [v.recovery for v in verdicts if v.recovery is not None]
     return {
-        "shape": name,
+        "store": store,
+        "shape": shape,
         "cells": len(verdicts),
         "run": sum(v.was_run for v in verdicts),
         "violations": sum(len(v.violations) for v in verdicts),
@@ -132,10 +148,10 @@ def _percentile(seconds: Sequence[float], percent: int) -> float:
 
 
 def show(told: dict[str, Any]) -> None:
-    print(f"{'shape':<22}{'cells':>7}{'run':>6}{'broken':>8}{'repeated':>10}{'p99 ms':>9}  ends as")
+    print(f"{'store':<10}{'shape':<22}{'cells':>7}{'run':>6}{'broken':>8}{'repeated':>10}{'p99 ms':>9}  ends as")
     for row in told["shapes"]:
         columns = f"{row['cells']:>7}{row['run']:>6}{row['violations']:>8}{row['repeated_at_most']:>10}"
-        print(f"{row['shape']:<22}{columns}{row['recovery_p99_ms']:>9}  {row['ends']}")
+        print(f"{row['store']:<10}{row['shape']:<22}{columns}{row['recovery_p99_ms']:>9}  {row['ends']}")
     print(
         f"\n{told['cells_run']} of {told['cells_possible']} cells run, {told['violations']} violations, "
         f"at most {told['repeated_at_most']} repeated requests for a crash and a call under way, "
@@ -149,13 +165,14 @@ def show(told: dict[str, Any]) -> None:
         print("\nnot reached:", ", ".join(told["missed"][:20]))
 
 
-def one_cell(name: str) -> int:
+def one_cell(store: str, name: str) -> int:
     """Runs one cell and keeps its files."""
     shape, *rest = name.split(":")
     kills = tuple(Boundary(kind, int(number)) for kind, number in zip(rest[::2], rest[1::2], strict=True))
-    folder = Path(tempfile.mkdtemp(prefix="saga-cell-"))
-    place = Place.of(make_template(folder), folder / "cell")
-    verdict = run_cell(place, SHAPES[shape], kills)
+    grounds = Grounds(Path(tempfile.mkdtemp(prefix="saga-cell-")))
+    place = grounds.place(Cell(store, shape, kills))
+    verdict = run_cell(place, store, SHAPES[shape], kills)
+    place.keep()
     print(f"{verdict.name}: {'run' if verdict.was_run else 'not reached'}, ends as {verdict.status}")
     print(f"files: {place.folder}")
     for violation in verdict.violations:
@@ -165,17 +182,24 @@ def one_cell(name: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.matrix")
+    parser.add_argument("--store", choices=[*STORES, "all"], default="all")
     parser.add_argument("--shape", action="append", choices=list(SHAPES), dest="shapes")
     parser.add_argument("--cell", metavar="SHAPE:KIND:K")
     parser.add_argument("--double", action="store_true", help=f"kill again in recovery ({', '.join(DOUBLE)})")
     parser.add_argument("--lanes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)
-    if given.cell:
-        return one_cell(given.cell)
+    stores = STORES if given.store == "all" else (given.store,)
+    try:
+        return max(one_cell(store, given.cell) for store in stores) if given.cell else _all_cells(stores, given)
+    finally:
+        discard_the_server()
+
+
+def _all_cells(stores: Sequence[str], given: argparse.Namespace) -> int:
     shapes = given.shapes or (DOUBLE if given.double else tuple(SHAPES))
     with tempfile.TemporaryDirectory(prefix="saga-matrix-") as folder:
-        told = run(shapes, lanes=given.lanes, double=given.double, folder=Path(folder))
+        told = run(stores, shapes, lanes=given.lanes, double=given.double, folder=Path(folder))
     show(told)
     if given.json:
         given.json.write_text(json.dumps(told, indent=1), "utf-8")

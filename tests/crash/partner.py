@@ -12,7 +12,10 @@ from saga_journey.testing.acknowledged import ClientLog
 from saga_journey.testing.journal import JournalReader
 from tests.crash.place import Place
 from tests.crash.plans import Plan
-from tests.crash.processes import ended, fork
+from tests.crash.processes import PATIENCE, ended, fork
+
+LIVES = 3
+"""It waits through so many lives of workers, at most."""
 
 
 @contextmanager
@@ -28,7 +31,7 @@ def partner_of(place: Place, plan: Plan) -> Iterator[int | None]:
         if os.read(woken, 1):
             asyncio.run(_answer(place, plan))
 
-    pid = fork(partner)
+    pid = fork(partner, LIVES * PATIENCE)
     try:
         yield wake
     finally:

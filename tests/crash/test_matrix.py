@@ -10,14 +10,21 @@ from pathlib import Path
 import pytest
 
 from tests.crash.clean_process import told_by
+from tests.crash.matrix import STORES
 from tests.crash.shapes import SHAPES
+from tests.servers.postgres import GIVEN
 
 MOST_RECOVERY_MS = 2000
 
 
+@pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_promise_is_kept_wherever_the_process_dies(shape: str, tmp_path: Path) -> None:
-    told = told_by("tests.crash.matrix", "--shape", shape, "--lanes", "1", folder=tmp_path)
+def test_every_promise_is_kept_wherever_the_process_dies(
+    shape: str, store: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    server = {GIVEN: request.getfixturevalue("postgres_server").url()} if store == "postgres" else {}
+    arguments = ("--store", store, "--shape", shape, "--lanes", "1")
+    told = told_by("tests.crash.matrix", *arguments, folder=tmp_path, environment=server)
     assert told["broken"] == []
     assert told["missed"] == []
     assert told["cells_run"] == told["cells_possible"] >= 16

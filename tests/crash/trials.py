@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from dataclasses import dataclass, replace
 from saga_journey import Retry
 from saga_journey.testing.checker import Violation
 from saga_journey.testing.crash import Boundary
+from saga_journey.testing.databases import look_into
 from saga_journey.testing.participants import KILLED as TAKEN_ALONG
 from saga_journey.testing.participants import Reply
 from tests.crash.life import Life, Pipes, Planted, work
@@ -169,7 +169,9 @@ def run_trial(place: Place, trial: Trial, planted: Planted | None = None) -> lis
 
 
 def _live(place: Place, trial: Trial, life: Life) -> int:
-    return ended(fork(lambda: work(place, trial.plan, life, Pipes()), _patience(life)))
+    end = ended(fork(lambda: work(place, trial.plan, life, Pipes()), _patience(life)))
+    place.bury()
+    return end
 
 
 def _patience(life: Life) -> int:
@@ -185,6 +187,7 @@ def _freeze(place: Place, trial: Trial, lives: Sequence[Life]) -> list[int]:
     end = stopped_or_ended(frozen)
     if end is not None:
         os.close(moved)
+        place.bury()
         return [end]
     _expire_leases(place)
     successor = fork(lambda: work(place, trial.plan, second, Pipes()), _patience(second))
@@ -195,10 +198,13 @@ def _freeze(place: Place, trial: Trial, lives: Sequence[Life]) -> list[int]:
         go_on(successor)
         end = ended(successor)
     os.close(moved)
-    return [ended(frozen), end]
+    ends = [ended(frozen), end]
+    place.bury()
+    return ends
 
 
 def _expire_leases(place: Place) -> None:
-    """What time would do: the frozen worker's lease is over. Its lock it still has."""
-    with closing(sqlite3.connect(place.database, isolation_level=None, timeout=10)) as db:
-        db.execute("update owner set lease_until = 0")
+    """What time would do: the frozen worker's lease is over. On SQLite it still has its lock."""
+    with closing(look_into(place.database, writing=True)) as looking:
+        short = "lease = 0, " if looking.dialect == "postgres" else ""  # as tests/leases.py says
+        looking.execute(f"update owner set {short}lease_until = 0")

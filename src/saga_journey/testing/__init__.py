@@ -11,5 +11,6 @@
     crash          kills a process at a chosen place
     faults         handlers of which one refuses, or whose answer is lost
 
-`journal` and `evidence` are how the checker reads. Import what you need from its module; nothing is imported here.
+`databases`, `journal` and `evidence` are how the checker reads: a SQLite file by its path, any database by its URL.
+Import what you need from its module; nothing is imported here.
 """

@@ -4,9 +4,10 @@
         print(violation)        # I7 saga_019a…: it is compensated, and what request 3 did (card) still stands
 
 From the journal J, the participants' ledger L and the clients' log A it checks I1 to I20 for journeys of every shape:
-lines, blocks, choices, timers, children with their parents, on SQLite (SEMANTICS 45 says how they are stated). I18
-covers what is written to the outbox; what a broker delivers is not seen here. With `install_witness` called before the
-first run, I2, I13 and I19 are checked on what really was written and claimed, in the transaction itself.
+lines, blocks, choices, timers, children with their parents, on SQLite and on PostgreSQL (SEMANTICS 45 says how they
+are stated). I18 covers what is written to the outbox; what a broker delivers is not seen here. With `install_witness`
+called before the first run, I2, I13 and I19 are checked on what really was written and claimed, in the transaction
+itself.
 
 A checker that finds nothing proves nothing: tests/crash/test_planted_bugs.py shows what this one finds.
 """
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from saga_journey.testing.databases import Database
 from saga_journey.testing.evidence import Evidence, SagaEvidence, gather
 from saga_journey.testing.laws import attempts, direction, effects, families, outbox, shapes, soundness, standing
 from saga_journey.testing.laws.clients import problems_of_clients
@@ -34,7 +36,7 @@ class Violation(NamedTuple):
 
 
 def check(
-    database: str | Path,
+    database: Database,
     ledger: str | Path | None = None,
     acknowledged: str | Path | None = None,
     *,

@@ -15,9 +15,14 @@ import contextlib
 import heapq
 import itertools
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from saga_journey.ports import Timer
-from saga_journey.stores.sqlite import SqliteStore
+from saga_journey.testing.databases import open_store
+
+if TYPE_CHECKING:
+    from saga_journey.stores.postgres.store import PostgresStore
+    from saga_journey.stores.sqlite import SqliteStore
 
 DAY = 24 * 3600.0
 START = 1_700_000_000.0
@@ -117,9 +122,9 @@ async def some_turns() -> None:
         await asyncio.sleep(0)
 
 
-async def store_on(clock: ManualClock, url: str) -> SqliteStore:
-    """A SQLite store whose time is the clock's, so that what it calls due is what the engine calls due."""
-    store = await SqliteStore.open(url)
+async def store_on(clock: ManualClock, url: str) -> SqliteStore | PostgresStore:
+    """The store at that URL, with the clock's time: what it calls due is what the engine calls due."""
+    store = await open_store(url)
     store.now = clock.now
     return store
 

@@ -1,7 +1,7 @@
 """Killing a process at a chosen place, from outside: every call to the store and every call of a handler has two.
 
     boundaries = Boundaries(kill_at=Boundary("after-commit", 3))
-    store = CrashingStore(await SqliteStore.open(url), boundaries)
+    store = CrashingStore(await open_store(url), boundaries)
     async with open_journeys(store, sagas=[checkout], curator=CrashingCurator(boundaries)) as journeys: ...
 
 A boundary is named by its kind and counted within it, so that it means the same in every run: `before-commit` 3 is

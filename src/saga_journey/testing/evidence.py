@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from saga_journey.core.codec import decode_turn
+from saga_journey.core.codec import decode_definition, decode_turn
 from saga_journey.core.definition import JourneyDefinition, Milestone, Retry
 from saga_journey.core.events import DO, DefinitionMoved, Op
 from saga_journey.core.session import SESSION_PREFIX
 from saga_journey.core.state import FINAL, RunState, SagaStatus
 from saga_journey.testing.acknowledged import Acknowledged, read_log
+from saga_journey.testing.databases import Database
 from saga_journey.testing.journal import Fact, HeldIntent, JournalReader, JournalTurn, all_held
 from saga_journey.testing.ledger import Entry, read_ledger
 
@@ -159,10 +161,11 @@ class Evidence:
     now: Callable[[], float]
 
 
-def gather(database: str | Path, ledger: str | Path | None, acknowledged: str | Path | None) -> Evidence:
+def gather(database: Database, ledger: str | Path | None, acknowledged: str | Path | None) -> Evidence:
     """Reads everything, through connections of its own. The processes that wrote it may live or be dead."""
     entries = read_ledger(ledger) if ledger is not None else []
     with closing(JournalReader(database)) as reader:
+        owners = _owners(reader)
         tables = _Tables(reader)
         calls: dict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
@@ -173,8 +176,12 @@ def gather(database: str | Path, ledger: str | Path | None, acknowledged: str | 
             *(f"{e} of {e.saga} reached a participant" for e in entries if e.saga not in sagas),
         ]
         said = read_log(acknowledged) if acknowledged is not None else []
-        owners = frozenset(owner for (owner,) in reader.rows("select owner from owner"))
+        owners |= _owners(reader)  # whoever came or went while the runs were read
         return Evidence(sagas, said, homeless, owners, ledger is not None, reader.clock())
+
+
+def _owners(reader: JournalReader) -> frozenset[int]:
+    return frozenset(owner for (owner,) in reader.rows("select owner from owner"))
 
 
 class _Tables:
@@ -192,10 +199,9 @@ class _Tables:
         self._known = set(reader.rows("select tenant, run from run"))
         self._tenants = dict(reader.rows("select tenant, name from tenant"))
         self._definitions = {
-            number: (tenant, said, reader.definition(number))
-            for number, tenant, said in reader.rows(
-                "select definition, tenant, hash from definition where json_extract(body, '$.kind') is not 'session'"
-            )
+            number: (tenant, said, decode_definition(body))
+            for number, tenant, said, body in reader.rows("select definition, tenant, hash, body from definition")
+            if json.loads(body).get("kind") != "session"
         }
         self._commands = self._grouped("command", "command, name, answer is not null")
         self._outbox = self._grouped("outbox", "seq, item, kind, body")

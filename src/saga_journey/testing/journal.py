@@ -10,11 +10,9 @@ and what the checker reads: `JournalReader.run(…)`, every fact with the state 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from saga_journey.core.codec import decode_definition, decode_turn
@@ -23,7 +21,7 @@ from saga_journey.core.events import Event, Op
 from saga_journey.core.evolve import evolve, fold
 from saga_journey.core.state import RunState
 from saga_journey.handlers.context import call_key
-from saga_journey.stores.sqlite.clock import store_time
+from saga_journey.testing.databases import Database, look_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +59,13 @@ class JournalTurn:
     after: RunState
 
 
-def open_intents(database: str | Path, saga_id: str) -> list[HeldIntent]:
+def open_intents(database: Database, saga_id: str) -> list[HeldIntent]:
     """The calls that are to be made, or are under way, by the newest journal. A pause does not hide those under way."""
     with closing(JournalReader(database)) as reader:
         return reader.open_intents(saga_id)
 
 
-def recorded_intents(database: str | Path, saga_id: str) -> list[HeldIntent]:
+def recorded_intents(database: Database, saga_id: str) -> list[HeldIntent]:
     """Every call that the journal ever said is to be made, oldest first."""
     with closing(JournalReader(database)) as reader:
         return reader.recorded_intents(saga_id)
@@ -76,22 +74,21 @@ def recorded_intents(database: str | Path, saga_id: str) -> list[HeldIntent]:
 class JournalReader:
     """A connection that only reads. Close it."""
 
-    def __init__(self, database: str | Path) -> None:
-        self._db = sqlite3.connect(f"file:{Path(database).absolute()}?mode=ro", uri=True, isolation_level=None)
+    def __init__(self, database: Database) -> None:
+        self._looking = look_into(database)
 
     def close(self) -> None:
-        self._db.close()
+        self._looking.close()
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
-        return self._db.execute(sql, values).fetchall()
+        return self._looking.rows(sql, *values)
 
     def has_table(self, name: str) -> bool:
-        return bool(self.rows("select 1 from sqlite_master where type = 'table' and name = ?", name))
+        return self._looking.has_table(name)
 
     def clock(self) -> Callable[[], float]:
-        """Store time, as the database counts it: the anchor that its first process wrote."""
-        wall, boot = self.rows("select wall, boot from anchor")[0]
-        return store_time(wall, boot)
+        """Store time, as the database counts it."""
+        return self._looking.clock()
 
     def open_intents(self, saga_id: str) -> list[HeldIntent]:
         turns = self.turns_of(saga_id)
@@ -102,14 +99,15 @@ class JournalReader:
 
     def turns_of(self, saga_id: str) -> list[JournalTurn]:
         """The whole journal of a saga; empty when there is none."""
-        found = self.rows("select tenant, run, definition from run where saga = ?", saga_id)
+        found = self.rows(
+            "select r.tenant, r.run, d.body from run r join definition d on d.definition = r.definition "
+            "where r.saga = ?",
+            saga_id,
+        )
         if not found:
             return []
         tenant, run, definition = found[0]
-        return list(self.turns(tenant, run, saga_id, self.definition(definition)))
-
-    def definition(self, number: int) -> JourneyDefinition:
-        return decode_definition(self.rows("select body from definition where definition = ?", number)[0][0])
+        return list(self.turns(tenant, run, saga_id, decode_definition(definition)))
 
     def turns(self, tenant: int, run: int, saga_id: str, definition: JourneyDefinition) -> Iterator[JournalTurn]:
         """The rows of a run, folded one after the other. What the fold raises on nonsense is raised here."""

@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Self
 
 from saga_journey.core.events import Op
+from saga_journey.testing.databases import Database
 from saga_journey.testing.journal import JournalReader, all_held
 
 _SCHEMA = """
@@ -99,7 +100,7 @@ class Ledger:
         self,
         path: str | Path,
         *,
-        database: str | Path | None = None,
+        database: Database | None = None,
         now: Callable[[], float] | None = None,
         strict: bool = True,
     ) -> None:
@@ -203,16 +204,18 @@ class Ledger:
     def _intent_is_visible(self, r: Request) -> bool | None:
         if self._database is None:
             return None
-        held = all_held(self._journal().turns_of(r.saga))
+        held = all_held(self.journal.turns_of(r.saga))
         return any(i.key == r.key and i.op == r.op and i.fence == r.fence for i in held)
 
     def _time(self) -> float:
         if self._now is None:
-            self._now = time.time if self._database is None else self._journal().clock()
+            self._now = time.time if self._database is None else self.journal.clock()
         return self._now()
 
-    def _journal(self) -> JournalReader:
-        assert self._database is not None
+    @property
+    def journal(self) -> JournalReader:
+        """Its own connection to the database."""
+        assert self._database is not None, "this ledger looks into no journal"
         if self._reader is None:
             self._reader = JournalReader(self._database)
         return self._reader

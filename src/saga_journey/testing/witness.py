@@ -6,11 +6,11 @@ deleted. Put there by a test, from outside: the store knows nothing of it, and w
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
-from pathlib import Path
 
-_SCRIPT = """
+from saga_journey.testing.databases import Database, look_into
+
+_SQLITE = """
 create table if not exists witness_holder (tenant integer, run integer, epoch integer, owner integer);
 create table if not exists witness_write (tenant integer, run integer, seq integer, epoch integer, newest integer);
 create table if not exists witness_change (tenant integer, run integer, seq integer, what text);
@@ -38,8 +38,52 @@ when new.definition <> old.definition begin
 end;
 """
 
+# A rowid of its own, which SQLite gives to every table: rows of one run are numbered in the order of their writing.
+_POSTGRES = """
+create table if not exists saga_journey.witness_holder (
+    tenant integer, run bigint, epoch integer, owner integer, rowid bigint generated always as identity);
+create table if not exists saga_journey.witness_write (
+    tenant integer, run bigint, seq integer, epoch integer, newest integer,
+    rowid bigint generated always as identity);
+create table if not exists saga_journey.witness_change (
+    tenant integer, run bigint, seq integer, what text, rowid bigint generated always as identity);
 
-def install_witness(database: str | Path) -> None:
+create or replace function saga_journey.witness_owner() returns trigger language plpgsql as $$ begin
+    insert into saga_journey.witness_holder values (new.tenant, new.run, new.epoch, new.owner);
+    return null;
+end $$;
+create or replace function saga_journey.witness_turn() returns trigger language plpgsql as $$ begin
+    insert into saga_journey.witness_write
+    select new.tenant, new.run, new.seq, new.epoch, r.epoch
+    from saga_journey.run r where r.tenant = new.tenant and r.run = new.run;
+    return null;
+end $$;
+create or replace function saga_journey.witness_strange() returns trigger language plpgsql as $$ begin
+    insert into saga_journey.witness_change values (old.tenant, old.run, old.seq, tg_argv[0]);
+    return null;
+end $$;
+create or replace function saga_journey.witness_pin() returns trigger language plpgsql as $$ begin
+    insert into saga_journey.witness_change values (old.tenant, old.run, 0, 'pinned to another definition');
+    return null;
+end $$;
+
+create or replace trigger witness_started after insert on saga_journey.run
+for each row when (new.owner is not null) execute function saga_journey.witness_owner();
+create or replace trigger witness_claimed after update of owner, epoch on saga_journey.run
+for each row when (new.owner is not null and (new.owner is distinct from old.owner or new.epoch <> old.epoch))
+execute function saga_journey.witness_owner();
+create or replace trigger witness_wrote after insert on saga_journey.journal
+for each row execute function saga_journey.witness_turn();
+create or replace trigger witness_changed after update on saga_journey.journal
+for each row execute function saga_journey.witness_strange('changed');
+create or replace trigger witness_deleted after delete on saga_journey.journal
+for each row execute function saga_journey.witness_strange('deleted');
+create or replace trigger witness_repinned after update of definition on saga_journey.run
+for each row when (new.definition <> old.definition) execute function saga_journey.witness_pin();
+"""
+
+
+def install_witness(database: Database) -> None:
     """From now on every process that writes this database is seen. The database must have its schema already."""
-    with closing(sqlite3.connect(database)) as db:
-        db.executescript(_SCRIPT)
+    with closing(look_into(database, writing=True)) as looking:
+        looking.execute(_SQLITE if looking.dialect == "sqlite" else _POSTGRES)

@@ -105,9 +105,9 @@ def tell(seen: Observation) -> None:
         say(event_name(event))
 
 
-def main(db: str, port: int, app: str, blocking: bool = False, **options: Any) -> int:
+def main(url: str, port: int, app: str, blocking: bool = False, **options: Any) -> int:
     logging.basicConfig(stream=sys.stdout, format="log %(message)s", level=logging.WARNING)
-    url, sagas = f"sqlite:///{db}", APPS[app](Connection(port))
+    sagas = APPS[app](Connection(port))
     try:
         synchronous(url, sagas, options) if blocking else asyncio.run(asynchronous(url, sagas, options))
     except KeyboardInterrupt:

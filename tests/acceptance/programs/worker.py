@@ -25,10 +25,10 @@ from tests.acceptance.programs.day_after import release
 WALL = time.time
 
 
-async def work(db: str, port: int, app: str, wall: float = 0, **options: Any) -> None:
+async def work(url: str, port: int, app: str, wall: float = 0, **options: Any) -> None:
     set_wall_clock(wall)
     sagas, curator = served(app, Connection(port))
-    async with open_journeys(f"sqlite:///{db}", sagas=sagas, curator=curator, **options) as journeys:
+    async with open_journeys(url, sagas=sagas, curator=curator, **options) as journeys:
         say("open")
         try:
             await obey(journeys, sagas)

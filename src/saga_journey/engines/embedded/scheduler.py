@@ -101,7 +101,7 @@ class Scheduler:
         if self._settings.keep_finished is not None:
             self._tasks.append(asyncio.create_task(self._pruning(self._settings.keep_finished)))
         await self._serve_definitions()
-        await self._store.wake_needy([n for n, served in self._served.items() if served])
+        await self._wake_needy()
         self._stop_listening = self._store.on_change(self.nudge)
         self.nudge()
 
@@ -306,6 +306,9 @@ class Scheduler:
             except StoreError as error:
                 log.warning("the lease could not be renewed: %s", error)
 
+    async def _wake_needy(self) -> None:
+        await self._store.wake_needy([n for n, served in self._served.items() if served])
+
     async def _look_what_is_left(self, owner: int) -> None:
         """The lease had run out (frozen, cut off): what others have taken over meanwhile is called here no more."""
         before = list(self.owned.values())  # what is claimed from now on is not in doubt
@@ -313,6 +316,7 @@ class Scheduler:
         for run in before:
             if run.key not in held:
                 self._has_lost(run)
+        await self._wake_needy()  # parked for want of the handlers that are here: nobody else was
 
     def _has_lost(self, run: OwnedRun) -> None:
         """Another worker has claimed it. When a commit of it is under way, that says so."""

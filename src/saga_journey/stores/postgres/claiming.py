@@ -74,6 +74,7 @@ class Claiming:
         self._pool = pool
         self._time = time
         self.server_start = server_start
+        self._odd = False
         self._after = (0, 0)  # the tenant and definition that got something last
 
     async def claim(self, db: Connection, wanted: Wanted) -> Claimed:
@@ -98,7 +99,7 @@ class Claiming:
         return claimed
 
     async def _claimed(self, db: Connection, wanted: Wanted) -> Claimed:
-        (row,) = await self._ask(db, "how_it_stands", wanted.owner, self._time())
+        (row,) = await self._ask(db, "how_it_stands", wanted.owner, self._time(), wanted.grace)
         now, others_live, may_judge = row
         moment = _Moment(now, others_live, may_judge, wanted.room, wanted.forward)
         await self._ask(db, "bury_owners", wanted.owner, moment.now)
@@ -156,7 +157,8 @@ class Claiming:
             await self._ask(db, "lock_limits")
         undoing = await self._groups(db, wanted, moment, undoing=True)
         forward = await self._groups(db, wanted, moment, undoing=False)
-        half = (moment.room + 1) // 2 if forward and moment.forward > 0 else moment.room
+        self._odd = not self._odd  # half of an only place is one, in turn
+        half = (moment.room + self._odd) // 2 if forward and moment.forward > 0 else moment.room
         in_use = await self._in_use(db, wanted)
         await self._take(db, wanted, moment, undoing, half, in_use, undo=True)
         await self._take(db, wanted, moment, forward, moment.most(undo=False), in_use, undo=False)

@@ -68,9 +68,9 @@ where o.owner in (
 );
 
 -- name: how_it_stands
--- Store time; whether anybody else is alive; and whether this worker may judge who is dead. Who was down cannot know:
+-- Store time; whether anybody else is alive, or was $3 seconds ago and may come back; and whether this worker may judge who is dead. Who was down cannot know:
 -- after the server came up, or this worker came back, every lease gets its time once more.
-select n, exists (select from saga_journey.owner o where o.owner <> $1 and o.lease_until >= n),
+select n, exists (select from saga_journey.owner o where o.owner <> $1 and o.lease_until + $3 >= n),
     not exists (select from saga_journey.owner o where o.owner = $1 and o.lapsed_at + o.lease > n)
 from (select coalesce($2, saga_journey.clock()) as n) t;
 
@@ -96,14 +96,14 @@ returning owner, dead_since;
 -- Runs of dead owners. $5: those of definitions in $4, or else the others. $6: those whose attempt was never lost
 -- before, or else the others: what died with its owner has been lost once more than is written. $7: those that are to be
 -- undone, or else the others.
-update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2,
+update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, turning = false,
     empty_claims = case when exists (
         select from saga_journey.journal j where j.tenant = r.tenant and j.run = r.run and j.epoch = r.epoch)
         then 0 else r.empty_claims + 1 end
 from (
     select tenant, run from saga_journey.run
     where owner = any($3::integer[]) and due_at is not null
-        and (definition = any($4::integer[])) = $5 and (lost < 1) = $6 and (status = 'compensating') = $7
+        and (definition = any($4::integer[])) = $5 and (lost < 1) = $6 and (status = 'compensating' or turning) = $7
     limit $8 for no key update skip locked
 ) f
 where r.tenant = f.tenant and r.run = f.run
@@ -111,7 +111,7 @@ returning r.tenant, r.run;
 
 -- name: take_fragile
 -- One run that may kill its worker.
-update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0
+update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0, turning = false
 from (
     select tenant, run from saga_journey.run
     where owner is null and due_at is not null and lost >= 2 and due_at <= $2 and definition = any($3::integer[])
@@ -123,7 +123,7 @@ returning r.tenant, r.run;
 -- name: take_unserved
 -- Due since $3 and longer, of definitions that nobody serves. They are looked for without a lock, in the queue of each
 -- definition: by due_at alone, all that waits for others would be read first.
-update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0
+update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0, turning = false
 from (
     select w.tenant, w.run
     from (
@@ -131,7 +131,7 @@ from (
             select q.tenant, q.run
             from saga_journey.definition d cross join (values (0), (1)) as way(undoing) cross join lateral (
                 select tenant, run from saga_journey.run x
-                where (x.status = 'compensating')::integer = way.undoing
+                where (x.status = 'compensating' or x.turning)::integer = way.undoing
                     and x.tenant = d.tenant and x.definition = d.definition
                     and x.owner is null and x.due_at < 1e17 and x.lost < 2 and x.due_at <= $3
                 order by x.due_at limit $5
@@ -165,14 +165,14 @@ select definition from saga_journey.definition where kind is null and not defini
 with recursive grp as (
     (
         select r.tenant, r.definition, r.due_at from saga_journey.run r
-        where (r.status = 'compensating')::integer = $1::boolean::integer
+        where (r.status = 'compensating' or r.turning)::integer = $1::boolean::integer
             and r.owner is null and r.due_at < 1e17 and r.lost < 2 and (r.tenant, r.definition) > ($3, $4)
         order by r.tenant, r.definition, r.due_at limit 1
     )
     union all
     select n.tenant, n.definition, n.due_at from grp cross join lateral (
         select r.tenant, r.definition, r.due_at from saga_journey.run r
-        where (r.status = 'compensating')::integer = $1::boolean::integer
+        where (r.status = 'compensating' or r.turning)::integer = $1::boolean::integer
             and r.owner is null and r.due_at < 1e17 and r.lost < 2
             and (r.tenant, r.definition) > (grp.tenant, grp.definition)
         order by r.tenant, r.definition, r.due_at limit 1
@@ -190,7 +190,7 @@ first as materialized (
     select w.tenant, w.definition, case when share.most = 1 then 1 else (
         select count(*) from (
             select from saga_journey.run r
-            where (r.status = 'compensating')::integer = $1::boolean::integer
+            where (r.status = 'compensating' or r.turning)::integer = $1::boolean::integer
                 and r.tenant = w.tenant and r.definition = w.definition
                 and r.owner is null and r.due_at < 1e17 and r.lost < 2 and r.due_at <= $2
             limit share.most
@@ -202,7 +202,7 @@ rest as materialized (select $5 - sum(due) as places from first)
 select f.tenant, f.definition, d.name, t.name, case when f.due < share.most or rest.places <= 0 then f.due else (
         select count(*) from (
             select from saga_journey.run r
-            where (r.status = 'compensating')::integer = $1::boolean::integer
+            where (r.status = 'compensating' or r.turning)::integer = $1::boolean::integer
                 and r.tenant = f.tenant and r.definition = f.definition
                 and r.owner is null and r.due_at < 1e17 and r.lost < 2 and r.due_at <= $2
             limit share.most + rest.places
@@ -214,11 +214,11 @@ order by f.tenant, f.definition;
 
 -- name: take_due
 -- So many runs of each group, the longest due first.
-update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0
+update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0, turning = false
 from unnest($4::integer[], $5::integer[], $6::integer[]) as g(tenant, definition, most)
 cross join lateral (
     select tenant, run from saga_journey.run w
-    where (w.status = 'compensating')::integer = $3::boolean::integer
+    where (w.status = 'compensating' or w.turning)::integer = $3::boolean::integer
         and w.tenant = g.tenant and w.definition = g.definition
         and w.owner is null and w.due_at < 1e17 and w.lost < 2 and w.due_at <= $2
     order by w.due_at limit g.most for no key update skip locked

@@ -64,6 +64,7 @@ class Claiming:
         self._sql = sql
         self._locks = locks
         self._after = (0, 0)  # the tenant and definition that got something last
+        self._odd = False
         self.moved = False  # a run that somebody has held before, perhaps this process: claims have to be proved
 
     def claim(self, db: sqlite3.Connection, wanted: Wanted, now: float) -> Claimed:
@@ -121,7 +122,8 @@ class Claiming:
         wanted = found.wanted
         undoing, forward = (self._groups(db, found, undoing=undoing) for undoing in (True, False))
         in_use = {(t, j): n for t, j, n in db.execute(self._sql["in_use"])} if wanted.limits.on_claims else {}
-        half = (found.room + 1) // 2 if forward and found.most(undo=False) else found.room
+        self._odd = not self._odd  # half of an only place is one, in turn
+        half = (found.room + self._odd) // 2 if forward and found.most(undo=False) else found.room
         self._take(db, found, undoing, half, in_use, undo=True)
         self._take(db, found, forward, found.most(undo=False), in_use, undo=False)
         self._take(db, found, undoing, found.room, in_use, undo=True)

@@ -49,7 +49,9 @@ where tenant = ?1 and run = ?2;
 
 -- name: wake_if_commands
 -- A run that is released while a command is waiting for it stays due.
-update run set due_at = ?3
+update run set due_at = ?3, turning = exists (
+    select 1 from command c
+    where c.tenant = ?1 and c.run = ?2 and c.answer is null and c.name in ('cancel', 'compensate', 'recall'))
 where tenant = ?1 and run = ?2 and owner is null
   and exists (select 1 from command c where c.tenant = ?1 and c.run = ?2 and c.answer is null);
 
@@ -65,13 +67,13 @@ update command set answer = ?4, answered_at = ?5 where tenant = ?1 and run = ?2 
 -- name: next_group
 -- Who waits, after (?2, ?3): jumping over the index, so a million waiting runs cost as much as one.
 select tenant, definition from run indexed by run_queue
-where (status = 'compensating') = ?1 and owner is null and due_at is not null and (tenant, definition) > (?2, ?3)
+where (status = 'compensating' or turning) = ?1 and owner is null and due_at is not null and (tenant, definition) > (?2, ?3)
 order by tenant, definition limit 1;
 
 -- name: due_of_group
 -- The longest due first. ?6: the loss that makes a run fragile.
 select tenant, run from run indexed by run_queue
-where (status = 'compensating') = ?1 and owner is null and tenant = ?2 and definition = ?3 and due_at <= ?4
+where (status = 'compensating' or turning) = ?1 and owner is null and tenant = ?2 and definition = ?3 and due_at <= ?4
     and lost < ?6
 order by due_at limit ?5;
 
@@ -94,7 +96,7 @@ order by due_at limit 1;
 -- Runs whose owner is dead. ?4: those that were lost less than ?5 times, or the others.
 select tenant, run from run
 where owner in (select value from json_each(?1)) and due_at is not null and (lost < ?5) = ?4
-  and (status = 'compensating') = ?6
+  and (status = 'compensating' or turning) = ?6
   and definition in (select value from json_each(?2))
 limit ?3;
 
@@ -107,7 +109,8 @@ limit ?3;
 
 -- name: claim_run
 -- A new epoch.
-update run set owner = ?3, epoch = epoch + 1, updated_at = ?4, empty_claims = ?5 where tenant = ?1 and run = ?2;
+update run set owner = ?3, epoch = epoch + 1, updated_at = ?4, empty_claims = ?5, turning = 0
+where tenant = ?1 and run = ?2;
 
 -- name: record
 select r.tenant, r.run, r.saga, t.name, d.name, d.version, r.definition, r.status, r.owner, r.epoch,
@@ -145,14 +148,17 @@ insert or ignore into command (tenant, run, command, name, body, sent_at)
 select tenant, run, ?3, ?4, ?5, ?6 from run where tenant = ?1 and saga = ?2;
 
 -- name: make_recipient_due
-update run set due_at = ?3 where tenant = ?1 and saga = ?2 and owner is null;
+update run set due_at = ?3, turning = turning or ?4 in ('cancel', 'compensate', 'recall')
+where tenant = ?1 and saga = ?2 and owner is null;
 
 -- name: answer
 select answer from command where tenant = ?1 and run = ?2 and command = ?3;
 
 -- name: make_due
--- A command needs a worker now, also on a run that is final.
-update run set due_at = ?3 where tenant = ?1 and run = ?2 and owner is null;
+-- A command needs a worker now, also on a run that is final. After some commands a run is probably undone: it is claimed
+-- with those that are (core/commands.py has the names).
+update run set due_at = ?3, turning = turning or ?4 in ('cancel', 'compensate', 'recall')
+where tenant = ?1 and run = ?2 and owner is null;
 
 -- name: wake_needy
 update run set due_at = ?2

@@ -216,7 +216,7 @@ class SqliteStore(StoredDefinitions):
             now = self.now()
             stored = db.execute(_sql["store_command"], (*key, command_id, name, body, now)).rowcount == 1
             if stored:
-                db.execute(_sql["make_due"], (*key, now))
+                db.execute(_sql["make_due"], (*key, now, name))
                 return None
             row = db.execute(_sql["answer"], (*key, command_id)).fetchone()
             return encode_answer(PRUNED) if row is None else row[0]

@@ -143,7 +143,9 @@ class SqliteGroup:
         said = [(t.key.tenant, *message, t.at) for t in turns for message in t.messages]
         if said:
             db.executemany(self._sql["store_message"], said)
-            db.executemany(self._sql["make_recipient_due"], [(tenant, to, at) for tenant, to, *_, at in said])
+            db.executemany(
+                self._sql["make_recipient_due"], [(tenant, to, at, name) for tenant, to, _, name, _, at in said]
+            )
         if released and db.execute(self._sql["any_open_command"]).fetchone()[0]:
             db.executemany(self._sql["wake_if_commands"], released)
 

@@ -29,6 +29,7 @@ create sequence saga_journey.run_number;
 -- took: from its start to its end in microseconds, null until it has ended. stopped_milestone: the place of the
 -- milestone at which it stopped going forward (it failed, turned back or waits for a person there), null while it goes
 -- on and when it came through; the number of milestones when it had come through and was undone afterwards.
+-- turning: somebody has said that it is to be undone, and no worker has read that yet.
 -- family: the run that the family of a child began with; null for a run that no other run started.
 -- Pages are filled by half: a run changes when it starts, when it turns back, when it waits and when it ends.
 create table saga_journey.run (
@@ -48,6 +49,7 @@ create table saga_journey.run (
     took bigint,
     stopped_milestone integer,
     family bigint,
+    turning boolean not null default false,
     primary key (tenant, run)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.1,
         autovacuum_analyze_scale_factor = 0.02);
@@ -65,8 +67,9 @@ create index run_needs on saga_journey.run (definition) where needs;
 -- lost < 2: what may kill its workers (ports.FRAGILE) is kept apart, and claimed one at a time.
 -- A number, not a boolean: the planner turns `(a = b) = false` into `a <> b`, and then knows no index for it. With the
 -- status beside it groups are found and counted without looking at any row.
-create index run_queue on saga_journey.run (((status = 'compensating')::integer), tenant, definition, due_at)
-include (status) where owner is null and due_at < 1e17 and lost < 2;
+create index run_queue on saga_journey.run (
+    ((status = 'compensating' or turning)::integer), tenant, definition, due_at)
+include (status, turning) where owner is null and due_at < 1e17 and lost < 2;
 create index run_fragile on saga_journey.run (due_at) where owner is null and due_at is not null and lost >= 2;
 create index run_due on saga_journey.run (due_at) where owner is null and due_at is not null;
 

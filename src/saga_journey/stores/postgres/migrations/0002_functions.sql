@@ -8,6 +8,10 @@ create function saga_journey.fence() returns integer language sql immutable as '
 create function saga_journey.clock() returns double precision language sql volatile as
 'select extract(epoch from clock_timestamp())::double precision';
 
+-- Commands after which a run is probably undone: it is claimed with those that are (core/commands.py has the names).
+create function saga_journey.turns_back(p_name text) returns boolean language sql immutable as
+$$select p_name in ('cancel', 'compensate', 'recall')$$;
+
 -- What is acknowledged survives power loss, also where the role or the database asks for less.
 create function saga_journey.be_durable() returns void language plpgsql as $$
 begin
@@ -224,7 +228,9 @@ begin
     end loop;
     -- a run that is released while a command waits for it stays due
     if array_position(c_owner, null) is not null and exists (select from command where answer is null) then
-        update run r set due_at = p_at[c.place]
+        update run r set due_at = p_at[c.place], turning = exists (
+            select from command m
+            where m.tenant = r.tenant and m.run = r.run and m.answer is null and turns_back(m.name))
         from unnest(c_place, c_owner) as c(place, owner)
         where c.owner is null and r.tenant = p_tenant[c.place] and r.run = p_run[c.place] and r.owner is null
             and exists (
@@ -276,7 +282,8 @@ begin
         select r.tenant, r.run, one ->> 1, one ->> 2, one ->> 3, p_at from run r
         where r.tenant = p_tenant and r.saga = one ->> 0
         on conflict do nothing;
-        update run set due_at = p_at where tenant = p_tenant and saga = one ->> 0 and owner is null;
+        update run set due_at = p_at, turning = turning or turns_back(one ->> 2)
+        where tenant = p_tenant and saga = one ->> 0 and owner is null;
     end loop;
 end $$;
 
@@ -328,7 +335,8 @@ begin
     values (p_tenant, p_run, p_command, p_name, p_body, at) on conflict do nothing;
     is_new := found;
     if is_new then
-        update run set due_at = at where tenant = p_tenant and run = p_run and owner is null;
+        update run set due_at = at, turning = turning or turns_back(p_name)
+        where tenant = p_tenant and run = p_run and owner is null;
     else
         select answer into given from command where tenant = p_tenant and run = p_run and command = p_command;
     end if;

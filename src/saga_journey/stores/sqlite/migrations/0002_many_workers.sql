@@ -23,7 +23,9 @@ create index run_family on run (tenant, family) where family is not null;
 create index start_key_run on start_key (tenant, run);
 
 -- The queue: who waits, by what is to be done and by whom it is wanted, the longest due first.
-create index run_queue on run ((status = 'compensating'), tenant, definition, due_at)
+-- turning: somebody has said that it is to be undone, and no worker has read that yet.
+alter table run add column turning integer not null default 0;
+create index run_queue on run ((status = 'compensating' or turning), tenant, definition, due_at)
 where owner is null and due_at is not null;
 
 -- What a run was, after it was taken out of the tables that are worked with: {turns: [[seq, epoch, at, events]],
