@@ -13,11 +13,10 @@ import pytest
 
 from saga_journey.core.canonical import Json
 from saga_journey.ports import OutboxRow, RunKey, Store
-from saga_journey.stores.postgres.store import PostgresStore
 from saga_journey.stores.sqlite.migrate import migrate_file
 from saga_journey.stores.sqlite.store import SqliteStore
 from saga_journey.testing.conformance import OneProcessConformance, StoreConformance
-from saga_journey.testing.databases import Looking, look_into
+from saga_journey.testing.databases import Looking, look_into, open_store
 from tests.servers.postgres import Server
 
 WAITING = "select seq, item, kind, body from outbox where tenant = ? and run = ? and published_at is null order by 1, 2"
@@ -57,7 +56,7 @@ def one_database(postgres_server: Server) -> Iterator[tuple[str, Looking]]:
 
 
 async def _migrated(url: str) -> None:
-    await (await PostgresStore.open(url)).close()
+    await (await open_store(url)).close()
 
 
 class TestSqliteFile(Tables, StoreConformance):
@@ -67,12 +66,12 @@ class TestSqliteFile(Tables, StoreConformance):
         self.url = f"sqlite:///{tmp_path / 'journeys.db'}"
 
     async def open(self) -> Store:
-        return await SqliteStore.open(self.url)
+        return await open_store(self.url)
 
 
 class TestSqliteMemory(OneProcessConformance):
     async def open(self) -> Store:
-        return await SqliteStore.open("sqlite:///:memory:")
+        return await open_store("sqlite:///:memory:")
 
     async def outbox(self, store: Store, key: RunKey) -> list[OutboxRow]:
         return [_row(row) for row in _inside(store).execute(WAITING, key)]
@@ -91,7 +90,7 @@ class TestPostgres(Tables, StoreConformance):
         looking.execute("; ".join(f"delete from {name}" for name in swept))
 
     async def open(self) -> Store:
-        return await PostgresStore.open(self.url)
+        return await open_store(self.url)
 
 
 def _inside(store: Store) -> Any:

@@ -1,6 +1,6 @@
 """A real PostgreSQL for tests and benchmarks, thrown away afterwards.
 
-It is as durable as PostgreSQL is by default. It can be killed and started again, and it ends with this process even
+It can be killed and started again, and it ends with this process even
 when that is killed. `the_server()` is the one of this process; `running_postgres()` gives another, to be set or killed.
 """
 
@@ -31,6 +31,10 @@ PATIENCE = 60.0
 
 GIVEN = "SAGA_TEST_POSTGRES"
 """The variable with the URL of a server that is used instead of one of our own."""
+
+QUICK = {"fsync": "off", "full_page_writes": "off"}
+"""For the server that many tests share. No test takes the power away: whoever is killed loses nothing of what the system
+has, and waiting for the disk is most of what such a test does. `running_postgres()` is as durable as a real one."""
 
 LEASH = Path(__file__).with_name("leash.py")
 HELD_BY_ITS_CHILDREN = "pre-existing shared memory block"
@@ -233,7 +237,7 @@ def discard_the_server() -> None:
 @functools.cache
 def _the_server() -> Server:
     url = os.environ.get(GIVEN)
-    server: Server = GivenServer(url) if url else PostgresServer()
+    server: Server = GivenServer(url) if url else PostgresServer(QUICK)
     atexit.register(server.discard)
     return server
 

@@ -11,6 +11,7 @@ import itertools
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -32,6 +33,9 @@ RESTART = 10.0
 """Seconds that a server is given to come back."""
 BETWEEN_TRIES = 0.05
 CLOCK_READINGS = 3
+
+_THREADS = Path("/proc/self/task")
+"""Where Linux lists those of this process. Elsewhere there is nothing."""
 
 _parents: list[Connection] = []
 """Connections of a process that this one was forked from. Kept: one that is thrown away leaves its parent's loop."""
@@ -143,9 +147,12 @@ class _LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def end(self) -> None:
+        """Its process may fork afterwards: no lock is held any longer."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        while _THREADS.joinpath(str(self._thread.native_id)).exists():  # Python's has ended, OpenSSL cleans up in it
+            os.sched_yield()
 
 
 def _numbered(sql: str) -> str:

@@ -24,8 +24,8 @@ class Counting(Chapter):
 
     async def test_each_run_is_in_one_count(self, stage: Stage) -> None:
         checkout, worker = await stage.journey(), await stage.worker()
-        moves = await stage.start_many(checkout, 2, worker), await stage.start_many(checkout, 3)
-        assert len(moves[0]) + len(moves[1]) == 5
+        await stage.start_many(checkout, 2, worker)
+        await stage.start_many(checkout, 3)
         await self._stands(stage, checkout, SagaStatus.PAUSED, None)
         await self._stands(stage, checkout, SagaStatus.FAILED, 0)
         await self._stands(stage, checkout, SagaStatus.FAILED, 0, needs=True)
