@@ -10,6 +10,7 @@
     wrapping       a store around a store: where faults are put
     crash          kills a process at a chosen place
     faults         handlers of which one refuses, or whose answer is lost
+    conformance    the suite that every store must pass, also one of yours
 
 `databases`, `journal` and `evidence` are how the checker reads: a SQLite file by its path, any database by its URL.
 Import what you need from its module; nothing is imported here.
