@@ -24,6 +24,11 @@ test: ## run the tests
 	@$(SETUP) dev
 	@$(BIN)/python -m pytest -n auto --dist worksteal
 
+.PHONY: thorough
+thorough: ## run every test on every store (many minutes)
+	@$(SETUP) dev
+	@SAGA_TEST_THOROUGH=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
 .PHONY: check
 check: ## all that must hold before a change goes in: style, types, imports, tests, coverage
 	@$(SETUP) dev

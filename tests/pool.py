@@ -13,7 +13,7 @@ from contextlib import closing
 
 from saga_journey.testing.databases import look_into
 from saga_journey.testing.witness import install_witness
-from tests.servers.postgres import GIVEN, Server, the_server
+from tests.servers.postgres import Server, the_server
 
 _free: dict[tuple[int, Server], list[str]] = {}
 """By process: what a parent has made is not its child's. The server is the same for both."""
@@ -63,8 +63,7 @@ def drop_all() -> None:
 @functools.cache
 def _server() -> Server:
     """Started by the parent, before it forks."""
-    if GIVEN not in os.environ:  # no TLS: a thread that has used OpenSSL may hold a lock of it when its process forks
-        os.environ.setdefault("PGSSLMODE", "disable")
+    os.environ.setdefault("PGSSLMODE", "disable")  # a thread may still hold a lock of OpenSSL when its process forks
     return the_server()
 
 

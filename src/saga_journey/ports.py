@@ -499,9 +499,9 @@ class Store(Protocol):
     async def prune(self, before: float, most: int, *, archive: bool) -> int:
         """Deletes runs that ended before that moment (store time), at most so many families; says how many runs.
 
-        A family is a run that nobody else started, with all its children: it goes when all of them have ended. A run with events that wait to
-        be published stays. `archive` keeps what it was, in a table of its own, where no run is looked for. A start key
-        goes with its run.
+        A family is a run that nobody else started, with all its children: it goes when all of them have ended, and
+        nothing of it waits to be published. `archive` keeps what it was, in a table of its own, where no run is looked
+        for. A start key goes with its run.
         """
         ...
 

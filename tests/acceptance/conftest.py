@@ -1,5 +1,6 @@
 """What every acceptance test may ask for: a participant that protests, a clock that obeys, journeys to move."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,13 @@ from tests.acceptance.cluster import Cluster, cluster_at
 from tests.acceptance.places import ALL, SHARED, Place
 from tests.acceptance.stage import Stage, violations
 from tests.pool import given_back
+
+THOROUGH = bool(os.environ.get("SAGA_TEST_THOROUGH"))
+ON_EVERY_STORE = (
+    *("test_scenario", "test_shapes", "test_recovery", "test_limits", "test_shares", "test_retention"),
+    *("test_lost_lease", "test_waiting_elsewhere", "test_session_writers", "test_bad_releases"),
+)
+"""The tests, by the beginning of their module's name, that are about many workers, death and time."""
 
 
 @pytest.fixture
@@ -54,12 +62,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for a store runs on each, unless it is marked `sqlite_only`."""
+    """A test that asks for a store runs on each, unless it is marked `sqlite_only`.
+
+    What no store can make a difference to runs on PostgreSQL only in `make thorough`.
+    """
+    marked = metafunc.definition.get_closest_marker("sqlite_only") is not None
+    alone = marked or not (THOROUGH or metafunc.module.__name__.rpartition(".")[2].startswith(ON_EVERY_STORE))
     for fixture, places in (("shared_url", SHARED), ("store_url", ALL)):
         if fixture in metafunc.fixturenames:
-            marked = metafunc.definition.get_closest_marker("sqlite_only")
-            chosen = [name for name in places if marked is None or name.startswith("sqlite")]
-            metafunc.parametrize(fixture, chosen, indirect=True)
+            metafunc.parametrize(fixture, [n for n in places if not alone or n.startswith("sqlite")], indirect=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not THOROUGH:
+        terminalreporter.write_line(
+            "the acceptance tests of the API ran on SQLite alone; on PostgreSQL too: make thorough"
+        )
 
 
 @pytest.fixture

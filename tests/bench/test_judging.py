@@ -19,7 +19,9 @@ POINT = Point(
     p50_ms=1.0,
     p99_ms=2.0,
     commits_per_saga=6.0,
+    round_trips_per_saga=None,
     cpu_ms_per_saga=0.1,
+    server_cpu_ms_per_saga=None,
     database_bytes_per_saga=1000.0,
     peak_rss_mb=30.0,
     foreign_share=0.0,
@@ -37,13 +39,13 @@ def test_ratios_are_taken_round_by_round() -> None:
 
 
 def test_disturbed_rounds_do_not_count() -> None:
-    bout = Bout("happy", 1, [round_of(80), round_of(80), round_of(5, foreign=0.3)])
+    bout = Bout("sqlite", "happy", 1, [round_of(80), round_of(80), round_of(5, foreign=0.3)])
     assert timed(bout, "floor") == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("foreign", [0.3, None])
 def test_a_point_is_not_judged_when_most_of_its_rounds_were_disturbed(foreign: float | None) -> None:
-    bout = Bout("happy", 1, [round_of(80), round_of(5, foreign=foreign), round_of(5, foreign=foreign)])
+    bout = Bout("sqlite", "happy", 1, [round_of(80), round_of(5, foreign=foreign), round_of(5, foreign=foreign)])
     assert timed(bout, "floor") is None
 
 
@@ -77,4 +79,4 @@ def test_the_gates_of_one_point_are_its_rate_its_commits_and_its_bytes() -> None
 
 
 def happy_gates(played: Round) -> list[Gate]:
-    return [gate for gate in gates([Bout("happy", 1, [played])], dbos=False) if gate.name.startswith("happy")]
+    return [gate for gate in gates([Bout("sqlite", "happy", 1, [played])], dbos=False) if gate.name.startswith("happy")]

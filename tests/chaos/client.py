@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
 from saga_journey import Journeys, Rejected, Run, Saga, UserContext, open_journeys
+from saga_journey.core.commands import Answer
 from saga_journey.errors import SagaJourneyError, UnknownSaga
 from saga_journey.testing.acknowledged import ClientLog
 from saga_journey.testing.ledger import Ledger
@@ -92,11 +94,11 @@ class _Client:
         match number % 25:
             case 7:
                 await asyncio.sleep(self._rng.uniform(0.0, 2.0))
-                await self._ask(run, who, "cancel")
+                await self._ask(run, who, "cancel", run.cancel(command_id="cancel"))
             case 13:
-                await self._ask(run, who, "pause")
+                await self._ask(run, who, "pause", run.pause(command_id="pause"))
                 await asyncio.sleep(self._rng.uniform(0.0, 2.0))
-                await self._ask(run, who, "resume")
+                await self._ask(run, who, "resume", run.resume(command_id="resume"))
             case 19:
                 await self._ask_as_a_stranger(run)
 
@@ -106,22 +108,19 @@ class _Client:
         try:
             run = await self._journeys.start(saga, body, key=key, user_context=who)
         except SagaJourneyError as error:
-            self._notes.note("refused", why=repr(error), seconds=time.monotonic() - began)
+            self._notes.note("refused", why=repr(error))
             return None
         self._said.started(who["tenant_id"], saga.name, key, body, run.saga_id)
         self._notes.note("started", seconds=time.monotonic() - began)
         return run
 
-    async def _ask(self, run: Run, who: UserContext, verb: str) -> None:
-        began = time.monotonic()
-        verbs = {"cancel": run.cancel, "pause": run.pause}
+    async def _ask(self, run: Run, who: UserContext, verb: str, asked: Awaitable[Answer]) -> None:
+        """Under the id of the command, which is its verb."""
         try:
-            answer = await (run.resume(command_id=verb) if verb == "resume" else verbs[verb](verb, command_id=verb))
-            code = answer.code
+            code = (await asked).code
         except Rejected as rejection:
             code = rejection.code
         self._said.answered(who["tenant_id"], run.saga_id, verb, code, verb)
-        self._notes.note("answered", seconds=time.monotonic() - began)
 
     async def _ask_as_a_stranger(self, run: Run) -> None:
         try:

@@ -14,20 +14,23 @@ from pathlib import Path
 
 from tests.chaos.offspring import Offspring
 
-KILLED_MORE_OFTEN = 0.6
+SHARE_OF_KILLS = 0.6
 """The share of kills; the others are stopped."""
 STOPPED_FOR = (1.5, 3.0)
 """Leases."""
+SPARED_FOR = 0.5
+"""So long whoever goes on is spared, to try to write what it knows (seconds)."""
 DEAD = -signal.SIGKILL
 
 
 @dataclass
 class Member:
-    """One process. `goes_on_at`: it is stopped until then."""
+    """One process. `goes_on_at`: it is stopped until then. `spared_until`: nothing befalls it before."""
 
     name: str
     pid: int
     goes_on_at: float | None = None
+    spared_until: float = 0.0
 
 
 class Crew:
@@ -54,12 +57,14 @@ class Crew:
     # --- what befalls them ---
 
     def befall(self, rng: random.Random) -> None:
-        """One of those that are running is killed, or stopped; when all are stopped, one of them is killed."""
-        running = [member for member in self.members if member.goes_on_at is None]
-        if running and rng.random() >= KILLED_MORE_OFTEN:
+        """One of those that are running is killed, or stopped; when none is, one that is stopped is killed."""
+        now = time.monotonic()
+        running = [member for member in self.members if member.goes_on_at is None and member.spared_until < now]
+        if running and rng.random() >= SHARE_OF_KILLS:
             self._stop(rng.choice(running), rng.uniform(*STOPPED_FOR) * self._lease)
         else:
-            self._kill(rng.choice(running or self.members))
+            stopped = [member for member in self.members if member.goes_on_at is not None]
+            self._kill(rng.choice(running or stopped or self.members))
 
     def _kill(self, member: Member) -> None:
         if (end := self._offspring.kill(member.pid)) != DEAD:
@@ -72,7 +77,7 @@ class Crew:
         with closing(sqlite3.connect(self._ledger, isolation_level=None, timeout=30)) as books:
             books.execute("begin immediate")
             os.kill(member.pid, signal.SIGSTOP)
-            os.waitpid(member.pid, os.WUNTRACED)
+            self._offspring.has_stopped(member.pid)
             books.execute("rollback")
         member.goes_on_at = time.monotonic() + seconds
         self.stops += 1
@@ -94,7 +99,7 @@ class Crew:
         for member in self.members:
             if member.goes_on_at is not None and member.goes_on_at <= now:
                 os.kill(member.pid, signal.SIGCONT)
-                member.goes_on_at = None
+                member.goes_on_at, member.spared_until = None, now + SPARED_FOR
 
     def _bury(self) -> None:
         for place, member in enumerate(self.members):

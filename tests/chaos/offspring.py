@@ -53,6 +53,10 @@ class Offspring:
             time.sleep(0.05)
         return self.kill(pid)
 
+    def has_stopped(self, pid: int) -> None:
+        """Waits until it has, or has ended; its end is told to whoever asks for that."""
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
     def kill(self, pid: int) -> int:
         """Without a goodbye."""
         os.kill(pid, signal.SIGKILL)

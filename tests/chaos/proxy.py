@@ -21,6 +21,7 @@ class Proxy:
         self._hangs_at: bytes | None = None
         self.hung = asyncio.Event()
         self._ways: set[asyncio.Task[None]] = set()
+        self._clients: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Self:
         self._door = await asyncio.start_server(self._came_in, "127.0.0.1", 0)
@@ -53,6 +54,12 @@ class Proxy:
         self.hung.clear()
         self._through.set()
 
+    def cut(self) -> None:
+        """All clients are cut off, and see it. What the server is doing for them it goes on doing."""
+        for client in self._clients:
+            client.transport.abort()
+        self._clients.clear()
+
     def forget(self) -> None:
         """Those who are connected are never answered again, and are not told; whoever connects anew gets through."""
         self._through.clear()
@@ -63,6 +70,7 @@ class Proxy:
 
     async def _came_in(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         through = self._through
+        self._clients.append(to_client)
         await through.wait()
         from_server, to_server = await asyncio.open_connection(self._server.hostname, self._server.port)
         for source, target, asking in ((from_client, to_server, True), (from_server, to_client, False)):

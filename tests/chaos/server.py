@@ -40,11 +40,11 @@ RESUMED_WITHIN = 5.0
 """So soon after the server accepts again, all workers write (seconds)."""
 SLOW = 1.0
 """Who takes longer than that is named (seconds)."""
-ENDING_FOR, ENDING_EVERY = 3.0, 0.1
+ENDING_FOR, ENDING_EVERY = 2.0, 0.1
 """How long, and how often, connections of writers are ended (seconds)."""
 AFTER = 2.0
 """Seconds under load after each of the single outages."""
-ENDLESS = 1_000_000
+ENDLESS = 100_000
 """More sagas than anybody starts before the last outage is over."""
 QUIET = 12
 """Sagas that are started after the restart in quiet: each kind once."""

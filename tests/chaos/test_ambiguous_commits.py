@@ -1,6 +1,7 @@
 """Whatever becomes of the COMMIT of a write, its caller is told the truth, and nothing is there twice or half.
 
-Every kind of write is cut off twice: when it was committed and its answer is lost, and when it was lost itself.
+Every kind of write is cut off three times: when it was committed and its answer is lost; when it was lost itself; and
+when it is committed later than it is tried again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from saga_journey.testing.conformance.stage import Stage
 from tests.chaos.every_write import KINDS, Kind
 from tests.chaos.interference import Interference
 from tests.chaos.outages import postgres_to_throw_away
+from tests.chaos.proxy import Proxy
 from tests.chaos.traces import Traces, emptied
 
 SKIPPED_NUMBERS = frozenset({"enter"})
@@ -54,9 +56,9 @@ class Came(NamedTuple):
 
 
 @asynccontextmanager
-async def staged(url: str) -> AsyncIterator[Stage]:
+async def staged(url: str, by_way_of: str) -> AsyncIterator[Stage]:
     async def opened() -> Store:
-        return await PostgresStore.open(url)
+        return await PostgresStore.open(by_way_of)
 
     def tell_time(store: Store, now: Callable[[], float]) -> None:
         store.now = now  # type: ignore[misc]
@@ -78,27 +80,27 @@ async def undisturbed(url: str, kind: Kind, seen: dict[str, Came]) -> Came:
 
 
 async def _undisturbed(url: str, kind: Kind) -> Came:
-    async with staged(url) as stage:
+    async with staged(url, url) as stage:
         answer = await (await kind.prepare(stage))()
         traces = await Traces.found(url)
     return Came(kind.told(answer, traces), traces.rows)
 
 
 async def cut_off(url: str, kind: Kind, fate: str) -> Came:
-    async with staged(url) as stage, Interference(url) as interference:
+    async with Proxy(url) as proxy, staged(url, proxy.url) as stage, Interference(url, proxy) as interference:
         write = await kind.prepare(stage)
-        happens = interference.applied if fate == "applied" else interference.lost
-        answer = await happens(write, kind.table)
+        fates = {"applied": interference.applied, "lost": interference.lost, "late": interference.late}
+        answer = await fates[fate](write, kind.table)
         traces = await Traces.found(url)
     return Came(kind.told(answer, traces), traces.rows)
 
 
-@pytest.mark.parametrize("fate", ["applied", "lost"])
+@pytest.mark.parametrize("fate", ["applied", "lost", "late"])
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 async def test_nobody_sees_that_it_was_cut_off(url: str, kind: Kind, fate: str, seen: dict[str, Came]) -> None:
     wanted, came = await undisturbed(url, kind, seen), await cut_off(url, kind, fate)
     if kind.name in SKIPPED_NUMBERS:
-        assert len(came.rows["owner"]) - len(wanted.rows["owner"]) == (fate == "applied")
+        assert len(came.rows["owner"]) - len(wanted.rows["owner"]) == (fate != "lost")
         assert came.told == came.rows["owner"][-1][0]
     else:
         assert came.told == wanted.told

@@ -22,7 +22,7 @@ class Job:
     """How workers work. `tells_commits`: each of them is noted."""
 
     lease: float
-    concurrency: int = 64
+    concurrency: int = 16
     tells_commits: bool = False
 
 

@@ -38,8 +38,10 @@ REST_WITHIN = 30.0
 """So soon after the last fault everything has to be final (seconds)."""
 ENOUGH_FENCED = 20
 """With fewer fenced writes the test proves nothing."""
-PATIENCE = 60.0
+PATIENCE = 40.0
 """So long it is waited for what does not come to rest, to see whether it is late or lost (seconds)."""
+GOODBYE = 10.0
+"""So long the client may take to end when all is final (seconds)."""
 
 
 def run(place: Place, given: argparse.Namespace) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def run(place: Place, given: argparse.Namespace) -> dict[str, Any]:
         faults = time.monotonic() - began
         rested = rest(place, crew.tend, PATIENCE)
         moved = time.monotonic() - began
-        ends = {"client": offspring.end_within(client, PATIENCE)}
+        ends = {"client": offspring.end_within(client, GOODBYE)}
         crew.end()
         ends["outsiders"] = offspring.tell(outsiders)
     told = reckon(place)

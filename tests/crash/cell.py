@@ -48,6 +48,11 @@ class Verdict:
     def was_run(self) -> bool:
         return self.killed == len(self.kills)
 
+    @property
+    def by_chance(self) -> bool:
+        """It was to be killed at a second or later claim: how often a worker looks around is a matter of time."""
+        return any(kill.kind.endswith("-claim") and kill.number > 1 for kill in self.kills)
+
 
 def run_cell(place: Place, store: str, plan: Plan, kills: Sequence[Boundary]) -> Verdict:
     """Dies at each of these boundaries, one life after the other; the last life recovers and ends."""

@@ -185,6 +185,12 @@ def test_a_lost_connection_is_made_anew(url: str) -> None:
         assert process_of(looking) != first
 
 
+def test_a_question_that_takes_its_connection_along_is_asked_once_more(url: str) -> None:
+    with closing(look_into(url)) as looking:
+        first = process_of(looking)
+        assert looking.rows("select pg_terminate_backend(pg_backend_pid()) where pg_backend_pid() = ?", first) == []
+
+
 def test_a_server_that_was_restarted_is_asked_again() -> None:
     with running_postgres() as server, closing(look_into(server.url())) as looking:
         first = process_of(looking)

@@ -1,7 +1,7 @@
 """A real PostgreSQL for tests and benchmarks, thrown away afterwards.
 
-It can be killed and started again, and it ends with this process even
-when that is killed. `the_server()` is the one of this process; `running_postgres()` gives another, to be set or killed.
+It can be killed and started again, and it ends with this process even when that is killed. `the_server()` is the one of
+this process; `running_postgres()` gives another, to be set or killed.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ GIVEN = "SAGA_TEST_POSTGRES"
 """The variable with the URL of a server that is used instead of one of our own."""
 
 QUICK = {"fsync": "off", "full_page_writes": "off"}
-"""For the server that many tests share. No test takes the power away: whoever is killed loses nothing of what the system
-has, and waiting for the disk is most of what such a test does. `running_postgres()` is as durable as a real one."""
+"""For the server that many tests share. No test takes the power away: whoever is killed loses nothing of what the
+system has, and waiting for the disk is most of what such a test does. `running_postgres()` waits as a real one does."""
 
 LEASH = Path(__file__).with_name("leash.py")
 HELD_BY_ITS_CHILDREN = "pre-existing shared memory block"

@@ -160,7 +160,7 @@ class Claiming:
         self._odd = not self._odd  # half of an only place is one, in turn
         half = (moment.room + self._odd) // 2 if forward and moment.forward > 0 else moment.room
         in_use = await self._in_use(db, wanted)
-        await self._take(db, wanted, moment, undoing, half, in_use, undo=True)
+        undoing = await self._take(db, wanted, moment, undoing, half, in_use, undo=True)
         await self._take(db, wanted, moment, forward, moment.most(undo=False), in_use, undo=False)
         await self._take(db, wanted, moment, undoing, moment.room, in_use, undo=True)
 
@@ -193,10 +193,11 @@ class Claiming:
         in_use: dict[tuple[str, str], int],
         *,
         undo: bool,
-    ) -> None:
+    ) -> list[Group]:
+        """Gives the groups with what is left of them."""
         given = shares(groups, most, wanted.limits, in_use)
         if not given:
-            return
+            return groups
         columns = zip(*((group.tenant, group.definition, count) for group, count in given), strict=True)
         rows = await self._ask(db, "take_due", wanted.owner, moment.now, undo, *map(list, columns))
         moment.got(rows, undo=undo)
@@ -204,6 +205,9 @@ class Claiming:
         for group, count in given:
             key = (group.tenant_name, group.journey)
             in_use[key] = in_use.get(key, 0) + count
+        taken = dict(given)
+        left = [group._replace(due=group.due - taken.get(group, 0)) for group in groups]
+        return [group for group in left if group.due > 0]
 
     async def _unserved(self, db: Connection, wanted: Wanted, moment: _Moment) -> None:
         """Runs whose handlers nobody has had for the whole grace: they are taken to be parked."""

@@ -35,9 +35,14 @@ on conflict (owner) do update set
 returning lapsed_at is distinct from seen_at;
 
 -- name: leave_owner
--- Only when it owns nothing any more.
-delete from saga_journey.owner o
-where o.owner = $1 and not exists (select from saga_journey.run r where r.owner = $1 and r.due_at is not null);
+-- What it still holds is left for others: its lease is over now.
+with gone as (
+    delete from saga_journey.owner o
+    where o.owner = $1 and not exists (select from saga_journey.run r where r.owner = $1 and r.due_at is not null)
+    returning owner
+)
+update saga_journey.owner o set lease = 0, lease_until = 0
+where o.owner = $1 and not exists (select from gone);
 
 -- name: held
 select tenant, run from saga_journey.run where owner = $1 and due_at is not null;

@@ -95,6 +95,15 @@ class Sharing(Chapter):
         stage.outlive()
         assert by_status(await worker.claim(checkout, room=8, forward=3))[SagaStatus.IN_PROGRESS] <= 3
 
+    async def test_every_place_is_used(self, stage: Stage) -> None:
+        """Few of one journey and many of another are to be undone, and one of a third goes forward."""
+        few, many, new = [await stage.journey(name=name) for name in ("few", "many", "new")]
+        worker = await stage.worker()
+        await undoing(stage, few, 2)
+        await undoing(stage, many, 20)
+        await stage.start_many(new, 1)
+        assert len(await worker.gets(few, many, new, room=10)) == 10
+
     # --- limits ---
 
     async def test_a_limit_on_a_journey_counts_what_all_workers_move(self, stage: Stage) -> None:
