@@ -1,4 +1,4 @@
-"""The peer: DBOS Transact on SQLite with its defaults (rollback journal, synchronous=FULL).
+"""The peer: DBOS Transact with its defaults, on SQLite (rollback journal, synchronous=FULL) or on PostgreSQL.
 
 A workflow whose actions and undos are durable steps; the undos are a loop that the user writes. A step that fails is
 not tried again, as DBOS does by default.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from dbos import DBOS, SetWorkflowID
 
 from bench import workload
+from bench.places import Place
 from bench.workload import MILESTONES, Body, Declined, Mode, order
 
 
@@ -45,7 +45,7 @@ async def saga(order: Body) -> str:
 class Dbos:
     """Starts a workflow under the order's id and waits for its result."""
 
-    commits = None
+    commits = round_trips = None
 
     async def run_saga(self, number: int, mode: Mode) -> str:
         body = order(number, mode)
@@ -54,9 +54,9 @@ class Dbos:
 
 
 @asynccontextmanager
-async def opened(database: Path) -> AsyncIterator[Dbos]:
+async def opened(place: Place) -> AsyncIterator[Dbos]:
     """DBOS on a fresh database."""
-    DBOS(config={"name": "bench", "system_database_url": f"sqlite:///{database}", "log_level": "ERROR"})
+    DBOS(config={"name": "bench", "system_database_url": place.url, "log_level": "ERROR"})
     DBOS.launch()
     try:
         yield Dbos()

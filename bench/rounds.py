@@ -1,4 +1,4 @@
-"""Rounds: at each point of W the contestants take turns (A B C, A B C, …), each in a fresh process on a fresh database.
+"""Rounds: at each point of W the contestants take turns (A B C, A B C, …), each in a fresh process on a fresh place.
 
 What is slow or fast about a machine drifts; within a round it is nearly the same for all, so ratios are taken round
 by round. A round in which others used more than 10 % of the cores is played again, a few times; the last try is kept
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
+from bench.contestants import Store
 from bench.foreign import is_quiet, wait_until_quiet
-from bench.fresh import answer_of, folder
+from bench.fresh import answer_of
+from bench.grounds import Lend
 from bench.measure import Point
 from bench.workload import AT_ONCE, MODES, Mode
 
@@ -40,6 +41,7 @@ class Round:
 class Bout:
     """All rounds at one point of W."""
 
+    store: Store
     mode: Mode
     at_once: int
     rounds: list[Round]
@@ -76,21 +78,25 @@ def undisturbed(attempt: Callable[[], T], share: Callable[[T], float | None], tr
     return attempt()
 
 
-def play(contestants: Sequence[str], rounds: int, tries: int, seconds: float, disk: Path) -> Iterator[Bout]:
+def play(
+    store: Store, contestants: Sequence[str], rounds: int, tries: int, seconds: float, lend: Lend
+) -> Iterator[Bout]:
     """All points of W, each as soon as its rounds are played."""
 
     def bout(mode: Mode, at_once: int) -> Bout:
         def turn_of_all() -> Round:
-            return Round({name: _point(name, mode, at_once, seconds, disk) for name in contestants})
+            return Round({name: _point(store, name, mode, at_once, seconds, lend) for name in contestants})
 
-        return Bout(mode, at_once, [undisturbed(turn_of_all, Round.foreign_share, tries) for _ in range(rounds)])
+        return Bout(store, mode, at_once, [undisturbed(turn_of_all, Round.foreign_share, tries) for _ in range(rounds)])
 
     for mode in MODES:
         for at_once in AT_ONCE:
             yield bout(mode, at_once)
 
 
-def _point(contestant: str, mode: Mode, at_once: int, seconds: float, disk: Path) -> Point:
-    with folder(disk) as fresh:
-        where = ("--seconds", seconds, "--database", fresh / "w.sqlite")
-        return Point(**answer_of("bench.measure", contestant, mode, at_once, *where))
+def _point(store: Store, contestant: str, mode: Mode, at_once: int, seconds: float, lend: Lend) -> Point:
+    with lend(contestant) as place:
+        where: list[str | int] = ["--at", place.url]
+        for server in place.servers:
+            where += ["--server", server]
+        return Point(**answer_of("bench.measure", store, contestant, mode, at_once, "--seconds", seconds, *where))
