@@ -114,7 +114,7 @@ HOT = {
     "open_commands": Asked("open_commands", SOME, {"command_open"}),
     "answer": Asked("answer", (1, 11, "command"), {"command_pkey"}),
     "record": Asked("record", SOME, {"run_pkey"}),
-    "still_ours": Asked("still_ours", (1, *SOME), {"run_held", "run_pkey"}),
+    "still_ours": Asked("still_ours", SOME, {"run_pkey"}),
     "find": Asked("find", ("tenant 1", f"saga_{RUNS // 2:032x}"), {"run_saga"}),
     "journal": Asked("journal", (1, RUNS // 2), {"journal_pkey"}),
     "journals": Asked("journals", SOME, {"journal_pkey"}),

@@ -93,7 +93,8 @@ class OwnedRun:
     def has_settled(self) -> None:
         """Tells those who wait that no commit is under way any more."""
         if self.settled is not None:
-            self.settled.set_result(None)
+            if not self.settled.done():
+                self.settled.set_result(None)
             self.settled = None
 
     def first_seen(self, command_id: str) -> bool:

@@ -87,7 +87,7 @@ class Turns:
         while run.committing:
             if run.settled is None:
                 run.settled = asyncio.get_running_loop().create_future()
-            await run.settled
+            await asyncio.shield(run.settled)  # several may wait for it, and one of them may be cancelled
 
     async def _one(self, run: OwnedRun, arrived: list[Arrival]) -> None:
         before, now = run.state, self._clock.now()

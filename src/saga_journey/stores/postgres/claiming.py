@@ -93,8 +93,8 @@ class Claiming:
         """The runs of an unclear claim that this owner has got."""
         keys = [run.record.key for run in claimed.runs]
         async with in_one(db, self._pool.address):
-            rows = await self._ask(db, "still_ours", owner, [k.tenant for k in keys], [k.run for k in keys])
-        held = {(row[0], row[1]): row[2] for row in rows}
+            rows = await self._ask(db, "still_ours", [k.tenant for k in keys], [k.run for k in keys])
+        held = {(row[0], row[1]): row[2] for row in rows if row[3] == owner}
         claimed.runs = [run for run in claimed.runs if held.get(run.record.key) == run.record.epoch]
         return claimed
 

@@ -20,6 +20,8 @@ __all__ = ["Address", "connect", "connected", "explain", "lost", "parse_url", "s
 SESSION = {"default_transaction_isolation": "read committed", "idle_in_transaction_session_timeout": "10s"}
 """After a lock, the next statement must see what others have committed meanwhile; and a process that is frozen in the
 middle of a transaction must not hold its locks for ever."""
+ANSWER = 30.0
+"""Seconds for an answer, also to BEGIN and COMMIT: a connection may be dropped without anybody being told."""
 TIMEOUT = 10.0
 """Seconds for a connection, when neither the caller nor the URL says."""
 
@@ -39,7 +41,7 @@ async def connect(address: Address, timeout: float | None = None) -> asyncpg.Con
     settings = None if address.pooler else SESSION  # behind a pooler, each transaction says it itself
     try:
         return await asyncpg.connect(
-            address.dsn, timeout=seconds, statement_cache_size=cached, server_settings=settings
+            address.dsn, timeout=seconds, statement_cache_size=cached, server_settings=settings, command_timeout=ANSWER
         )
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise explain(error, address) from error

@@ -41,7 +41,7 @@ class Listening:
         self._time = time
         self._callbacks: list[Callable[[], None]] = []
         self._news = asyncio.Event()
-        self._told = 0.0
+        self._asked = 0.0
         self._later: asyncio.TimerHandle | None = None
         self._db: Connection | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -119,8 +119,9 @@ class Listening:
                 self._later.cancel()
                 self._later = None
             await db.fetch(_sql["notify"], self._name, timeout=TIMEOUT)
-        else:
+        if boot_clock() - self._asked >= ASK_TIME_EVERY:
             await asks_time(db, self._time)
+            self._asked = boot_clock()
 
 
 async def asks_time(db: Any, time: ServerTime) -> None:

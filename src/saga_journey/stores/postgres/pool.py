@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from saga_journey.errors import Closed
-from saga_journey.stores.postgres.connection import Address, connect, explain
+from saga_journey.stores.postgres.connection import ANSWER, Address, connect, explain
 from saga_journey.stores.postgres.fates import FAILURES, Fate, fate_of
 from saga_journey.stores.postgres.transactions import in_one
 
@@ -31,7 +31,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 """Between two tries to reach the server (seconds): doubled each time, and no two processes in step."""
 PATIENCE = 10.0
 """So long a call that may be refused waits for the server (seconds)."""
-TIMEOUT = 60.0
+TIMEOUT = ANSWER
 """An answer that takes longer counts as lost (seconds)."""
 
 

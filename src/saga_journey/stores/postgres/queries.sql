@@ -25,14 +25,15 @@ select $1, n + $1, n from (select coalesce($2, saga_journey.clock()) as n) t
 returning owner;
 
 -- name: renew_owner
--- Gives whether its lease was still running: else its runs may have been taken from it. An owner that was forgotten
--- meanwhile is entered again under its number.
+-- Gives when its lease was last found to have run out: just now, and its runs may have been taken from it. (Not whether:
+-- what is sent again because the answer was lost must give the same.) An owner that was forgotten meanwhile is entered
+-- again under its number.
 insert into saga_journey.owner as o (owner, lease, lease_until, seen_at, lapsed_at, taken) overriding system value
 select $1, $2, n + $2, n, n, true from (select coalesce($3, saga_journey.clock()) as n) t
 on conflict (owner) do update set
     lease = excluded.lease, lease_until = excluded.lease_until, seen_at = excluded.seen_at, dead_since = null,
     lapsed_at = case when o.lease_until < excluded.seen_at then excluded.seen_at else o.lapsed_at end
-returning lapsed_at is distinct from seen_at;
+returning lapsed_at;
 
 -- name: leave_owner
 -- What it still holds is left for others: its lease is over now.
@@ -249,10 +250,11 @@ join saga_journey.run r on r.tenant = wanted.tenant and r.run = wanted.run
 join saga_journey.definition d on d.definition = r.definition join saga_journey.tenant t on t.tenant = r.tenant;
 
 -- name: still_ours
--- A claim whose COMMIT got no answer: it waits for whatever is still under way, and tells what it has become.
-select tenant, run, epoch from saga_journey.run
-where owner = $1 and tenant = any($2::integer[]) and run = any($3::bigint[])
-for no key update;
+-- A claim whose COMMIT got no answer: it waits for whatever is still under way, and tells what it has become. Not by
+-- owner: rows that are not ours yet would not be waited for.
+select tenant, run, epoch, owner from saga_journey.run
+where (tenant, run) in (select * from unnest($1::integer[], $2::bigint[]))
+order by tenant, run for no key update;
 
 -- name: journals
 select j.tenant, j.run, j.seq, j.epoch, j.at, j.events

@@ -170,7 +170,9 @@ class PostgresStore(StoredDefinitions):
         return owner
 
     async def renew(self, owner: int, lease: float) -> bool:
-        return bool(await self._value("renew_owner", owner, lease, self._own_time()))
+        asked = self.now()  # never ahead of the server
+        lapsed_at: float | None = await self._value("renew_owner", owner, lease, self._own_time())
+        return lapsed_at is None or lapsed_at < asked
 
     async def held(self, owner: int) -> set[RunKey]:
         return {RunKey(*row) for row in await self._ask("held", owner)}

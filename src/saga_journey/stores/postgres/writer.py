@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from saga_journey.errors import Closed, StoreError, StoreFull, StoreReadOnly
@@ -48,6 +49,7 @@ class Writer:
         self.round_trips = 0
         self.stalled = False
         self._why = StoreError("")
+        self._probe: asyncio.Task[None] | None = None
         self._news = news
         self._turns: list[Waiting] = []
         self._starts: list[Waiting] = []
@@ -116,7 +118,19 @@ class Writer:
             self._why = error
             for _, future in self._starts:
                 self._loop.call_later(PATIENCE, self._refuse, future)
+            self._probe = self._loop.create_task(self._probing())
             log.error("%s; what is known is kept and written first when it can be", error)
+
+    async def _probing(self) -> None:
+        """While nothing is queued whose fate would show it: is the server back?"""
+        tries = 0
+        while self.stalled and not self._closed:
+            await pause(tries)
+            tries += 1
+            if not self._unknown():
+                with suppress(*FAILURES):
+                    (await connect(self.address)).terminate()
+                    self.recovered()
 
     def _refuse(self, future: asyncio.Future[Any]) -> None:
         """A start that was never sent has waited long enough."""
@@ -167,6 +181,8 @@ class Writer:
             await self._acknowledgement()
         for lane in self._lanes:
             await lane.close()
+        if self._probe is not None:
+            self._probe.cancel()
 
 
 def _end(waiters: list[asyncio.Future[None]]) -> None:

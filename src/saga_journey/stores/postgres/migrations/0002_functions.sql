@@ -176,7 +176,13 @@ begin
                 insert into journal (tenant, run, seq, epoch, at, events)
                 values (one.tenant, one.run, one.seq, one.epoch, one.at, one.events) on conflict do nothing;
                 if not found then
-                    verdicts[one.place] := 2;
+                    -- it may have waited for its own first attempt, whose answer was lost
+                    if not exists (
+                        select from journal j where j.tenant = one.tenant and j.run = one.run and j.seq = one.seq
+                        and j.epoch = one.epoch and j.events = one.events)
+                    then
+                        verdicts[one.place] := 2;
+                    end if;
                     continue;
                 end if;
             end if;
