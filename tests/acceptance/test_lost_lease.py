@@ -103,6 +103,8 @@ async def test_when_the_server_was_away_and_nobody_else_is_there_nothing_is_canc
         runs = await caught(cluster, worker, line)
         server.kill()
         server.start()
+        with closing(look_into(cluster.url, writing=True)) as there:
+            there.execute("update owner set lease_until = 0")  # however quickly it came up
         await lapsed(cluster, line)
         greeting = await line.start(sagas()[2], {})
         assert isinstance(await ended(greeting), Completed)
