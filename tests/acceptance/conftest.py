@@ -15,8 +15,8 @@ from tests.pool import given_back
 
 THOROUGH = bool(os.environ.get("SAGA_TEST_THOROUGH"))
 ON_EVERY_STORE = (
-    *("test_scenario", "test_shapes", "test_recovery", "test_limits", "test_shares", "test_retention"),
-    *("test_lost_lease", "test_waiting_elsewhere", "test_session_writers", "test_bad_releases"),
+    *("test_scenario", "test_shapes_processes", "test_recovery", "test_limits", "test_retention"),
+    *("test_lost_lease", "test_waiting_elsewhere", "test_session_writers"),
 )
 """The tests, by the beginning of their module's name, that are about many workers, death and time."""
 
