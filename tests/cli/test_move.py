@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sqlite3
@@ -21,6 +22,8 @@ from tests.cli.stage import Cli, Done, Worker, environment
 from tests.cli.test_database import AS_NOBODY, nobodys  # noqa: F401 - a fixture
 from tests.cli.test_looking import keys
 from tests.servers.postgres import Server, free_port
+
+pytestmark = pytest.mark.skipif(not os.environ.get("SAGA_TEST_THOROUGH"), reason="minutes: make thorough")
 
 Hire = Callable[..., Worker]
 

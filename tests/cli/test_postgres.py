@@ -21,6 +21,8 @@ from tests.cli.stage import Cli, Worker, environment
 from tests.cli.test_doctor import findings
 from tests.servers.postgres import PostgresServer, Server, running_postgres
 
+pytestmark = pytest.mark.skipif(not os.environ.get("SAGA_TEST_THOROUGH"), reason="minutes: make thorough")
+
 ROLE = f"shop_{uuid.uuid4().hex[:8]}"
 SECRET = "s3cr%40t"
 WITHOUT_ASYNCPG = "import sys; sys.modules['asyncpg'] = None; import saga_journey.cli; saga_journey.cli.run()"

@@ -41,6 +41,8 @@ from tests.moving.faults import moved
 from tests.moving.in_flight import ACME, HERE, WITH_KEY, InFlight, ended, opened
 from tests.servers.postgres import Server
 
+pytestmark = pytest.mark.skipif(not os.environ.get("SAGA_TEST_THOROUGH"), reason="minutes: make thorough")
+
 ROOT = Path(__file__).parents[2]
 TABLES = {
     "tenant": "select name from tenant",
