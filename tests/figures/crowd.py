@@ -146,7 +146,8 @@ def _write(db: sqlite3.Connection, tenant: int, rows: Iterator[Row], crowd: Crow
         db.execute("begin")
         db.executemany(sql["insert_run"], [_started(tenant, row) for row in chunk])
         db.executemany(sql["change_run"], [_changed(tenant, row) for row in chunk])
-        db.executemany(sql["make_due"], [(tenant, row.number, row.started_at) for row in chunk if _is_asked(row)])
+        asked = [(tenant, row.number, row.started_at, "retry") for row in chunk if _is_asked(row)]
+        db.executemany(sql["make_due"], asked)
         db.executemany(sql["insert_own_turn"], [turn for row in chunk if row.whole for turn in _journal(tenant, row)])
         db.execute("commit")
 

@@ -32,10 +32,6 @@ PATIENCE = 60.0
 GIVEN = "SAGA_TEST_POSTGRES"
 """The variable with the URL of a server that is used instead of one of our own."""
 
-QUICK = {"fsync": "off", "full_page_writes": "off"}
-"""For the server that many tests share. No test takes the power away: whoever is killed loses nothing of what the
-system has, and waiting for the disk is most of what such a test does. `running_postgres()` waits as a real one does."""
-
 LEASH = Path(__file__).with_name("leash.py")
 HELD_BY_ITS_CHILDREN = "pre-existing shared memory block"
 PORT_IS_TAKEN = "could not create any TCP/IP sockets"
@@ -237,7 +233,7 @@ def discard_the_server() -> None:
 @functools.cache
 def _the_server() -> Server:
     url = os.environ.get(GIVEN)
-    server: Server = GivenServer(url) if url else PostgresServer(QUICK)
+    server: Server = GivenServer(url) if url else PostgresServer()
     atexit.register(server.discard)
     return server
 
