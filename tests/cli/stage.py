@@ -12,25 +12,21 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 import pytest
 
 from saga_journey.cli import run
+from tests.cli import worker
+from tests.forks import Fork
 
 SAGA = [sys.executable, "-m", "saga_journey"]
-AT_TERMINAL = [
-    sys.executable,
-    "-c",
-    "import fcntl, sys, termios; from saga_journey.cli import run; fcntl.ioctl(0, termios.TIOCSCTTY, 0); run()",
-]
-"""The same, whose terminal makes a signal of Ctrl-C."""
 NOT_OURS = ("CI", "NO_COLOR", "COLUMNS", "SAGA_DB", "TERM", "PYTHONUNBUFFERED")
-WORKER = Path(__file__).with_name("worker.py")
 
 
 @dataclass(frozen=True)
@@ -74,20 +70,14 @@ class Cli:
         self.url = url
         self.fixed = {"SAGA_DB": url, "TMPDIR": str(self.folder)}
 
-    def __call__(self, *words: str, stdin: str | None = None, **extra: str) -> Done:
+    def __call__(self, *words: str, stdin: str = "", **extra: str) -> Done:
         """Runs it to its end, nobody at a terminal."""
-        done = subprocess.run(
-            [*SAGA, *words],
-            input=stdin or "",
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            cwd=self.folder,
-            env=environment(**{**self.fixed, **extra}),
-            timeout=60,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+            given.write(stdin.encode())
+            given.seek(0)
+            streams = given.fileno(), out.fileno(), err.fileno()
+            code = Fork(run, ["saga", *words], self.folder, self._environment(extra), streams).wait(60)
+            return Done(code, _written(out), _written(err))
 
     def here(self, *words: str) -> Done:
         """The same inside this process: for what needs no process of its own."""
@@ -116,8 +106,11 @@ class Cli:
             text=True,
             encoding="utf-8",
             cwd=self.folder,
-            env=environment(**self.fixed),
+            env=self._environment({}),
         )
+
+    def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        return environment(**{**self.fixed, **extra})
 
     def at_terminal(self, *words: str, answer: str = "", wait_for: str = "", width: int = 80, **extra: str) -> Done:
         """Runs it at a terminal of that width, where somebody answers, at once or when something is shown.
@@ -126,14 +119,8 @@ class Cli:
         """
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-        process = subprocess.Popen(
-            [*AT_TERMINAL, *words],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            cwd=self.folder,
-            env=environment(**{**self.fixed, **extra}),
-            start_new_session=True,
+        process = Fork(
+            *(run, ["saga", *words], self.folder, self._environment(extra)), (theirs, theirs, theirs), at_terminal=True
         )
         os.close(theirs)
         shown = _read(ours, wait_for) if wait_for else ""
@@ -141,6 +128,12 @@ class Cli:
         shown += _read(ours)
         os.close(ours)
         return Done(process.wait(60), shown.replace("\r\n", "\n"), "")
+
+
+def _written(file: IO[bytes]) -> str:
+    """As a text, with the ends of lines that a program writes."""
+    file.seek(0)
+    return file.read().decode("utf-8").replace("\r\n", "\n")
 
 
 def _read(terminal: int, until: str | None = None) -> str:
@@ -156,29 +149,27 @@ class Worker:
     """The worker program, as a process."""
 
     def __init__(self, cli: Cli, which: str = "all") -> None:
-        self._errors = (cli.folder / "worker.log").open("a+")
-        self.process = subprocess.Popen(
-            [sys.executable, str(WORKER), cli.url, which],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env=environment(),
-        )
+        their_stdin, stdin = os.pipe()
+        stdout, their_stdout = os.pipe()
+        self._log = cli.folder / "worker.log"
+        with self._log.open("ab") as log:
+            streams = their_stdin, their_stdout, log.fileno()
+            self.process = Fork(worker.work, [worker.__name__, cli.url, which], cli.folder, environment(), streams)
+        os.close(their_stdin)
+        os.close(their_stdout)
+        self._stdin, self._stdout = os.fdopen(stdin, "w", encoding="utf-8"), os.fdopen(stdout, encoding="utf-8")
         self.until("ready")
 
     def until(self, beginning: str) -> str:
         """Waits for the line that begins so, and gives the rest of it."""
-        for line in _stream(self.process.stdout):
+        for line in self._stdout:
             if line.startswith(beginning):
                 return line.removeprefix(beginning).strip()
-        self._errors.seek(0)
-        raise AssertionError(f"the worker ended before it said {beginning!r}: {self._errors.read()[-2000:]}")
+        raise AssertionError(f"the worker ended before it said {beginning!r}: {self._log.read_text()[-2000:]}")
 
     def say(self, line: str) -> None:
-        stream = _stream(self.process.stdin)
-        stream.write(f"{line}\n")
-        stream.flush()
+        self._stdin.write(f"{line}\n")
+        self._stdin.flush()
 
     def start(self, journey: str, tenant: str = "default", **behaviour: str | Sequence[str]) -> str:
         """Starts a run whose handlers behave so; gives its id."""
@@ -197,11 +188,6 @@ class Worker:
 
     def _end(self) -> None:
         self.process.wait(30)
-        for stream in (self.process.stdin, self.process.stdout, self._errors):
+        for stream in (self._stdin, self._stdout):
             with suppress(BrokenPipeError):
-                _stream(stream).close()
-
-
-def _stream(stream: IO[str] | None) -> IO[str]:
-    assert stream is not None
-    return stream
+                stream.close()

@@ -1,4 +1,4 @@
-"""A worker for the tests of the command line: `worker.py URL [none]`. Obeys lines on stdin, tells all on stdout.
+"""A worker for the tests of the command line: URL [none]. Obeys lines on stdin, tells all on stdout.
 
 With `none` it has no handlers at all.
 
@@ -173,5 +173,6 @@ async def main(url: str, which: str = "all") -> None:
             pass
 
 
-if __name__ == "__main__":
+def work() -> None:
+    """In a process of its own."""
     asyncio.run(main(*sys.argv[1:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -49,14 +50,19 @@ def main() -> None:
     if any("\ud800" <= c <= "\udfff" for word in words for c in word):
         Screen(Given()).complain(Problem(USAGE, "not_utf8", "the command line is not UTF-8 text"))
         sys.exit(USAGE)
-    command = get_command(app)
-    command.main(args=hoisted(words, _takes_value(command)), prog_name="saga")
+    command().main(args=hoisted(words, _takes_value(command())), prog_name="saga")
 
 
-def _takes_value(command: Any) -> set[str]:
+@cache
+def command() -> Any:
+    """The command line as Click knows it: reading all signatures takes a while."""
+    return get_command(app)
+
+
+def _takes_value(of: Any) -> set[str]:
     """The options of all commands that are followed by a value."""
-    found = {option for p in command.params if not getattr(p, "is_flag", True) for option in p.opts}
-    for inner in getattr(command, "commands", {}).values():
+    found = {option for p in of.params if not getattr(p, "is_flag", True) for option in p.opts}
+    for inner in getattr(of, "commands", {}).values():
         found |= _takes_value(inner)
     return found
 
