@@ -98,39 +98,44 @@ select extract(epoch from pg_postmaster_start_time())::double precision;
 update saga_journey.owner set taken = true where owner = any($1::integer[]) and lease_until < $2
 returning owner, dead_since;
 
+-- What is taken is found in a part of its own that is `materialized`, here and below. A mere subquery the server may run
+-- again for each row of the table, as it does when it believes that to be empty; and each time it skips what it has
+-- taken before, and finds as many more.
+
 -- name: take_orphans
 -- Runs of dead owners. $5: those of definitions in $4, or else the others. $6: those whose attempt was never lost
 -- before, or else the others: what died with its owner has been lost once more than is written. $7: those that are to be
 -- undone, or else the others.
-update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, turning = false,
-    empty_claims = case when exists (
-        select from saga_journey.journal j where j.tenant = r.tenant and j.run = r.run and j.epoch = r.epoch)
-        then 0 else r.empty_claims + 1 end
-from (
+with f as materialized (
     select tenant, run from saga_journey.run
     where owner = any($3::integer[]) and due_at is not null
         and (definition = any($4::integer[])) = $5 and (lost < 1) = $6 and (status = 'compensating' or turning) = $7
     limit $8 for no key update skip locked
-) f
+)
+update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, turning = false,
+    empty_claims = case when exists (
+        select from saga_journey.journal j where j.tenant = r.tenant and j.run = r.run and j.epoch = r.epoch)
+        then 0 else r.empty_claims + 1 end
+from f
 where r.tenant = f.tenant and r.run = f.run
 returning r.tenant, r.run;
 
 -- name: take_fragile
 -- One run that may kill its worker.
-update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0, turning = false
-from (
+with f as materialized (
     select tenant, run from saga_journey.run
     where owner is null and due_at is not null and lost >= 2 and due_at <= $2 and definition = any($3::integer[])
     order by due_at limit 1 for no key update skip locked
-) f
+)
+update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0, turning = false
+from f
 where r.tenant = f.tenant and r.run = f.run
 returning r.tenant, r.run;
 
 -- name: take_unserved
 -- Due since $3 and longer, of definitions that nobody serves. They are looked for without a lock, in the queue of each
 -- definition: by due_at alone, all that waits for others would be read first.
-update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0, turning = false
-from (
+with f as materialized (
     select w.tenant, w.run
     from (
         (
@@ -154,7 +159,9 @@ from (
     ) found join saga_journey.run w on w.tenant = found.tenant and w.run = found.run
     where w.owner is null and w.due_at <= $3
     limit $5 for no key update of w skip locked
-) f
+)
+update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0, turning = false
+from f
 where r.tenant = f.tenant and r.run = f.run
 returning r.tenant, r.run;
 
@@ -220,15 +227,18 @@ order by f.tenant, f.definition;
 
 -- name: take_due
 -- So many runs of each group, the longest due first.
+with f as materialized (
+    select w.tenant, w.run from unnest($4::integer[], $5::integer[], $6::integer[]) as g(tenant, definition, most)
+    cross join lateral (
+        select tenant, run from saga_journey.run w
+        where (w.status = 'compensating' or w.turning)::integer = $3::boolean::integer
+            and w.tenant = g.tenant and w.definition = g.definition
+            and w.owner is null and w.due_at < 1e17 and w.lost < 2 and w.due_at <= $2
+        order by w.due_at limit g.most for no key update skip locked
+    ) w
+)
 update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0, turning = false
-from unnest($4::integer[], $5::integer[], $6::integer[]) as g(tenant, definition, most)
-cross join lateral (
-    select tenant, run from saga_journey.run w
-    where (w.status = 'compensating' or w.turning)::integer = $3::boolean::integer
-        and w.tenant = g.tenant and w.definition = g.definition
-        and w.owner is null and w.due_at < 1e17 and w.lost < 2 and w.due_at <= $2
-    order by w.due_at limit g.most for no key update skip locked
-) f
+from f
 where r.tenant = f.tenant and r.run = f.run
 returning r.tenant, r.run;
 
