@@ -30,7 +30,7 @@ thorough: ## run every test on every store (many minutes)
 	@SAGA_TEST_THOROUGH=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 .PHONY: check
-check: ## all that must hold before a change goes in: style, types, imports, tests, coverage
+check: ## all that must hold before a change goes in: style, types, imports, tests, coverage of the pure rooms
 	@$(SETUP) dev
 	@$(BIN)/python scripts/check.py
 

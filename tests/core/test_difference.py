@@ -15,7 +15,7 @@ from saga_journey.core.events import MilestoneCompleted
 from saga_journey.core.shape import Parallel, To
 from saga_journey.testing.scenario import Scenario, given, ok, refused, unknown
 from tests.core.journeys import ORDER, PAID, saga, step, structured, wait
-from tests.core.random_shapes import Shapes
+from tests.walks.random_shapes import Shapes
 
 
 def sentences(old: JourneyDefinition, new: JourneyDefinition) -> list[str]:

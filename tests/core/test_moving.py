@@ -19,8 +19,8 @@ from saga_journey.core.state import RunState
 from saga_journey.core.timers import next_due
 from saga_journey.testing.scenario import given, ok, turn, unknown
 from tests.core.journeys import ORDER, saga, step, wait
-from tests.core.laws import assert_same_state
-from tests.core.walks import Walk
+from tests.walks.laws import assert_same_state
+from tests.walks.linear import Walk
 
 
 def to(definition: JourneyDefinition, **options: Any) -> Move:

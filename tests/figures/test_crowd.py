@@ -1,7 +1,7 @@
 """Figures on a crowd, on either store: they say what is there, each out of an index that covers it, and in time.
 
-The time is measured on 200,000 runs, since other tests run beside it, and on SQLite alone; on a million, in less than a
-second each, it is measured on both by `make analytics-check`.
+Here, beside other tests and on SQLite alone, the time is held against that of a smaller crowd; on a million runs, in
+less than a second each, it is measured on both by `make analytics-check`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from saga_journey.stores.postgres.store import PostgresStore
 from saga_journey.stores.queries import load_queries
 from saga_journey.stores.sqlite import SqliteStore
 from saga_journey.stores.sqlite import figures as sqlite_figures
-from tests.figures.crowd import BETWEEN, LIMIT, MILLION, STEPS, WHO, Crowd, ask_everything, gather
+from tests.figures.crowd import BETWEEN, STEPS, WHO, Crowd, ask_everything, gather
 from tests.figures.on_postgres import copy_crowd
 from tests.servers.postgres import Server
 
 RUNS = 20_000
-MANY = 200_000
+FEW, MANY = 5_000, 50_000
+LINEAR = MANY / FEW
 BESIDE_OTHERS = 2.0
-"""How many times its share of the limit an operation may take while other tests run on the same cores."""
+"""How many times as long as that a figure may take, since other tests run on the same cores."""
 
 
 @pytest.fixture
@@ -140,12 +141,19 @@ async def test_a_span_counts_the_runs_that_were_started_in_it(place: Place) -> N
 @pytest.mark.anyio
 @on_sqlite_alone
 @pytest.mark.parametrize("unfinished", [False, True], ids=["of every fate", "all waiting"])
-async def test_every_figure_comes_in_time(place: Place, unfinished: bool) -> None:
-    crowd = await place.gather(MANY, unfinished=unfinished)
+async def test_a_figure_takes_no_longer_than_its_runs_are_more(place: Place, unfinished: bool, tmp_path: Path) -> None:
+    few = await fastest(Place(f"sqlite:///{tmp_path / 'few.db'}", None), FEW, unfinished=unfinished)
+    many = await fastest(place, MANY, unfinished=unfinished)
+    assert few.keys() == many.keys()
+    assert {name: (few[name], took) for name, took in many.items() if took > BESIDE_OTHERS * LINEAR * few[name]} == {}
+
+
+async def fastest(place: Place, runs: int, *, unfinished: bool) -> dict[str, float]:
+    """The seconds of each figure, the best of three."""
+    crowd = await place.gather(runs, unfinished=unfinished)
     async with open_journeys(place.url, working=False) as journeys:
-        seconds = await ask_everything(journeys, crowd)
-    share = BESIDE_OTHERS * LIMIT * MANY / MILLION
-    assert {name: round(took, 3) for name, took in seconds.items() if took >= share} == {}
+        took = [await ask_everything(journeys, crowd) for _ in range(3)]
+    return {name: min(seconds[name] for seconds in took) for name in took[0]}
 
 
 @pytest.mark.anyio

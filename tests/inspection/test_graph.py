@@ -198,7 +198,7 @@ def test_a_condition_of_a_megabyte_is_cut_at_once() -> None:
     before = time.process_time()
     assert "…" in texts(drawn(long), "when")[0]
     assert "…" in mermaid(long)
-    assert time.process_time() - before < 2
+    assert time.process_time() - before < 10  # each letter looked at by each other one: hours
 
 
 def test_a_thousand_milestones() -> None:

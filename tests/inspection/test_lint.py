@@ -12,7 +12,7 @@ from saga_journey.core.definition import ONE_CALL, ChildJourney, JourneyDefiniti
 from saga_journey.core.shape import Parallel, To
 from saga_journey.inspection.lint import lint
 from tests.core.journeys import saga, step, structured, wait
-from tests.core.random_shapes import Shapes
+from tests.walks.random_shapes import Shapes
 
 SOUND = saga(
     step("reserve", effects="reversible"),

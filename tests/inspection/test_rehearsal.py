@@ -10,7 +10,7 @@ from saga_journey.core.definition import ChildJourney, JourneyDefinition, Milest
 from saga_journey.core.shape import Parallel, To
 from saga_journey.inspection.rehearsal import Story, rehearse
 from tests.core.journeys import ORDER, PAID, REFUNDABLE, saga, step, structured, wait
-from tests.core.random_shapes import Shapes
+from tests.walks.random_shapes import Shapes
 
 
 def told(definition: JourneyDefinition, *milestones: str) -> list[str]:

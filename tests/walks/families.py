@@ -27,11 +27,11 @@ from saga_journey.core.timers import next_due
 from saga_journey.core.walk import intents
 from saga_journey.engines.embedded.family import Family, Known, messages
 from saga_journey.ports import NewRun, Store
-from tests.core.laws import assert_same_state
-from tests.core.random_shapes import Shapes
-from tests.core.shape_cells import situations
-from tests.core.shape_laws import Order, assert_shape_laws
-from tests.core.world import World, can_be_undone
+from tests.walks.laws import assert_same_state
+from tests.walks.random_shapes import Shapes
+from tests.walks.shape_cells import situations
+from tests.walks.shape_laws import Order, assert_shape_laws
+from tests.walks.world import World, can_be_undone
 
 START = 1000.0
 STALE = 1000

@@ -11,7 +11,7 @@ from saga_journey.core.machine import Turn
 from saga_journey.core.state import Calls, MilestoneState, RunState
 from saga_journey.core.timers import next_due
 from saga_journey.core.walk import intents, next_call, undo_status
-from tests.core.model import Model, Says
+from tests.walks.model import Model, Says
 
 # --- the journal -----------------------------------------------------------------------------------------------------
 

@@ -22,9 +22,9 @@ from saga_journey.core.machine import Turn, begin, decide
 from saga_journey.core.state import RunState
 from saga_journey.core.timers import next_due
 from saga_journey.core.walk import intents
-from tests.core.laws import assert_agreement, assert_answers, assert_laws, assert_same_state
-from tests.core.model import Model
-from tests.core.world import World
+from tests.walks.laws import assert_agreement, assert_answers, assert_laws, assert_same_state
+from tests.walks.model import Model
+from tests.walks.world import World
 
 START = 1000.0
 STALE = 1000  # an attempt number that no walk reaches

@@ -8,7 +8,7 @@ from saga_journey.core.machine import Turn
 from saga_journey.core.state import RunState
 from saga_journey.core.timers import next_due
 from saga_journey.core.walk import intents, owes_undo
-from tests.core.laws import assert_at_most_one_decision, assert_final_absorbs, assert_intents_allowed
+from tests.walks.laws import assert_at_most_one_decision, assert_final_absorbs, assert_intents_allowed
 
 OVER = ("completed", "skipped")
 FINISHED = ("done", "manual", "skipped")

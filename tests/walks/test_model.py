@@ -1,7 +1,7 @@
 """Thousands of random sagas: the machine and the naive model of `model.py` must agree after every single turn.
 
-    SAGA_MODEL_SAGAS=200000 pytest tests/core/test_model.py -s      more of them, with the table of what was reached
-    SAGA_MODEL_SEED=123456 pytest tests/core/test_model.py          other ones
+    SAGA_MODEL_SAGAS=200000 pytest tests/walks/test_model.py -s      more of them, with the table of what was reached
+    SAGA_MODEL_SEED=123456 pytest tests/walks/test_model.py          other ones
 
 A failure names its seed and tells the whole walk.
 """
@@ -12,7 +12,7 @@ import os
 
 import pytest
 
-from tests.core.walks import Walk
+from tests.walks.linear import Walk
 
 SAGAS = int(os.environ.get("SAGA_MODEL_SAGAS", "10000"))
 SEED = int(os.environ.get("SAGA_MODEL_SEED", "0"))

@@ -1,7 +1,7 @@
 """Thousands of random journeys of every shape, each with its children: no model, but the truth, the laws, and an end.
 
-    SAGA_SHAPE_RUNS=200000 pytest tests/core/test_shapes.py -s      more of them, with what they came across
-    SAGA_SHAPE_SEED=123456 pytest tests/core/test_shapes.py         other ones
+    SAGA_SHAPE_RUNS=200000 pytest tests/walks/test_shapes.py -s      more of them, with what they came across
+    SAGA_SHAPE_SEED=123456 pytest tests/walks/test_shapes.py         other ones
 
 After every turn of every run: its journal folds to the state that was decided; the laws of section B hold; what the run
 says is true of the world; what a parent says of its child is true of the child. In the end faults stop, and every run
@@ -15,8 +15,8 @@ from collections import Counter
 
 import pytest
 
-from tests.core.families import Walk
-from tests.core.shape_cells import SITUATIONS
+from tests.walks.families import Walk
+from tests.walks.shape_cells import SITUATIONS
 
 RUNS = int(os.environ.get("SAGA_SHAPE_RUNS", "14000"))
 SEED = int(os.environ.get("SAGA_SHAPE_SEED", "0"))

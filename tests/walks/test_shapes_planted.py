@@ -15,8 +15,8 @@ from saga_journey.core.events import Event
 from saga_journey.core.state import MilestoneState, RunState, UndoStatus
 from saga_journey.engines.embedded import family
 from saga_journey.ports import Message
-from tests.core import families
-from tests.core.families import Walk
+from tests.walks import families
+from tests.walks.families import Walk
 
 SEEDS = 5000
 """At most so many families are tried for a bug."""
