@@ -102,7 +102,7 @@ async def queue(url: str) -> Queue:
     store, db = await open_store(url), await asyncpg.connect(url.partition("?")[0])
     served = [row[0] for row in await db.fetch("select definition from public.pattern")]
     owner = await store.enter(HOUR)
-    return Queue(store, db, Wanted(owner, ROOM, ROOM, served, grace=HOUR, fragile=True))
+    return Queue(store, db, Wanted(owner, ROOM, ROOM, served, max(served), grace=HOUR, fragile=True))
 
 
 async def claim(short: str, long: str) -> None:

@@ -129,6 +129,8 @@ class Wanted:
     """… and so many of them going forward: the rest of the room is for what is to be undone."""
     served: Collection[int]
     """The definitions all of whose handlers this worker has."""
+    known: int
+    """The newest definition that it has looked at: it does not know of later ones whether they are served."""
     grace: float
     """Runs of other definitions are claimed after so many seconds, at once when no other worker lives: to be parked."""
     fragile: bool

@@ -220,8 +220,28 @@ async def test_when_it_cannot_ask_what_it_has_lost_it_asks_again(stage: Stage) -
             assert isinstance(await ended(run), Completed)
 
 
+async def test_whose_lease_has_run_out_calls_nothing_before_it_is_renewed(stage: Stage) -> None:
+    """The next attempt fell due while it was frozen: nobody knows yet whether the saga is still its own."""
+    mine, clock = Handler(), ManualClock()
+    store = Faulty(await store_on(clock, stage.url))
+    async with worker_on(store, mine, clock, observers=[stage.story]) as frozen:
+        run = await frozen.start(mine.saga(), {})
+        await mine.has_said("called")
+        mine.answers[0].set_exception(Working(retry_in=0.5))
+        await stage.story.happened(ev.AttemptWorking)
+        store.gate = asyncio.Event()
+        clock.advance(60)
+        await some_turns()
+        assert mine.said == ["called"]
+        store.gate.set()
+        await mine.has_said("called", "called")
+        mine.answers[1].set_result("mine")
+        assert isinstance(await ended(run), Completed)
+
+
 async def test_what_others_took_and_gave_back_is_not_called_twice_at_once(stage: Stage) -> None:
-    """It claims the saga again before it has noticed that it had lost it: the old call is cancelled first."""
+    """It claims the saga again before it has noticed that it had lost it: the old call is cancelled, and the new one
+    waits until the lease is renewed."""
     mine, clock = Handler(), ManualClock()
 
     async def later(ctx: Context[Any]) -> str:
@@ -237,8 +257,9 @@ async def test_what_others_took_and_gave_back_is_not_called_twice_at_once(stage:
             await stage.story.happened(ev.AttemptWorking)
         store.gate = asyncio.Event()
         clock.advance(60)
-        await mine.has_said("called", "cancelled", "called")
+        await mine.has_said("called", "cancelled")
         store.gate.set()
+        await mine.has_said("called", "cancelled", "called")
         await some_turns()
         mine.answers[1].set_result("mine")
         assert isinstance(await ended(run), Completed)

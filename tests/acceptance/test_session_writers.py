@@ -93,7 +93,7 @@ async def test_workers_beside_it_leave_it_alone(shared_url: str) -> None:
         session_id = (await journeys.session.start_session("ann", RESEARCH))["session_id"]
         store = journeys.store
         owner = await store.enter(lease=60)
-        claimed = await store.claim(Wanted(owner, 10, 10, [], 0.0, fragile=True))
+        claimed = await store.claim(Wanted(owner, 10, 10, [], 10, 0.0, fragile=True))
         await store.leave(owner)
         assert (claimed.runs, claimed.next_due) == ([], None)
         (record,) = await journeys.search(Search(sessions=True))

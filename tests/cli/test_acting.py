@@ -301,6 +301,8 @@ def test_a_worker_that_is_too_busy_to_answer(cli: Cli, worker: Worker) -> None:
     done = cli("pause", saga, "--wait", "0")
     worker.process.send_signal(18)
     assert (done.code, "stored; no worker has answered yet" in done.err) == (0, True)
+    while cli("get", saga, "--json").json()["status"] != "paused":
+        pass  # it has to come round to it first
     worker.say("open ship")
     assert cli("resume", saga).code == 0
     assert cli.outcome(saga) == 0

@@ -62,7 +62,7 @@ async def test_a_frozen_worker_is_not_forgotten(tmp_path: Path) -> None:
     with closing(sqlite3.connect(database, isolation_level=None)) as db:
         db.execute("update owner set lease_until = 0 where owner = ?", (owner,))
         for _ in range(3):  # found dead, buried, forgotten
-            await other.claim(Wanted(successor, 1, 1, [], 0.0, fragile=True))
+            await other.claim(Wanted(successor, 1, 1, [], 1, 0.0, fragile=True))
         assert db.execute("select 1 from owner where owner = ?", (owner,)).fetchone()
     await frozen.close()
     await other.close()

@@ -6,8 +6,11 @@ import time
 
 import pytest
 
+from saga_journey.ports import Wanted
 from saga_journey.stores.boot_clock import boot_clock
 from saga_journey.stores.postgres.server_time import ServerTime
+from saga_journey.stores.postgres.store import PostgresStore
+from tests.servers.postgres import Server
 
 SERVER = 1_700_000_000.0
 """What the server's clock said when the boot clock stood at 0."""
@@ -72,3 +75,20 @@ def test_the_wall_clock_of_this_host_does_not_matter(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(time, "time", lambda: 0.0)
     monkeypatch.setattr(time, "time_ns", lambda: 0)
     assert 0 <= now() - SERVER < 60
+
+
+@pytest.mark.anyio
+async def test_a_claim_tells_it_too(postgres_server: Server) -> None:
+    """Of what it gives nothing is decided at a time before the claim: its last owner may have called it until then."""
+    url = postgres_server.databases.fresh()
+    store = await PostgresStore.open(url)
+    owner = await store.enter(60)
+    time = store._server_time
+    assert time._offset is not None
+    time._offset -= 20  # as if every answer so far had taken so long
+    time._last = 0.0
+    await store.claim(Wanted(owner, 1, 1, [], 0, 60, fragile=True))
+    (worker,) = await store.workers()
+    assert store.now() > worker.seen_at
+    await store.close()
+    postgres_server.databases.drop(url)

@@ -207,6 +207,8 @@ class EmbeddedEngine:
                 now, index = self._clock.now(), run.next
                 if index is None or self._turns.stopping:
                     await self._turns.release(run)
+                elif now >= self._scheduler.sure_until:
+                    await self._scheduler.still_ours()
                 elif run.state.definition.has_clocks and overdue(run.state, now):
                     await self._turns.take(run, TimePassed())
                 elif run.state.calls(index).not_before > now:
@@ -239,6 +241,9 @@ class EmbeddedEngine:
                 await self._turns.take(run, TimePassed())
             else:
                 ready = [] if through else [i for i in waiting if run.state.calls(i).not_before <= now]
+                if ready and now >= self._scheduler.sure_until:
+                    await self._scheduler.still_ours()
+                    continue
                 called = [index for index in ready if self._may_call(run, index)]
                 for index in called:
                     run.calling = (*run.calling, index)

@@ -84,6 +84,9 @@ class Scheduler:
         self._waiting: set[RunKey] = set()  # runs started here that found no place
         self._behind = False  # the last claim took all it asked for: there may be more
         self.owner: int | None = None
+        self.sure_until = 0.0  # until then nobody can have taken over what this worker owns
+        self._sure_again: asyncio.Future[None] | None = None
+        self._renew = asyncio.Event()
         self._served: dict[int, bool] = {}
         self._nudged = asyncio.Event()
         self._timer: Timer | None = None
@@ -96,7 +99,9 @@ class Scheduler:
     # --- life ---
 
     async def open(self) -> None:
+        now = self._clock.now()
         self.owner = self._turns.owner = await self._store.enter(self._settings.lease)
+        self.sure_until = now + self._settings.lease
         self._tasks = [asyncio.create_task(self._claiming()), asyncio.create_task(self._renewing())]
         if self._settings.keep_finished is not None:
             self._tasks.append(asyncio.create_task(self._pruning(self._settings.keep_finished)))
@@ -110,6 +115,7 @@ class Scheduler:
         self._stop_listening()
         for task in self._tasks:
             task.cancel()
+        self._is_sure(NEVER)  # nothing more is called, and what is given back has to prove its claim
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._claim_under_way is not None:  # what it claims is ours to release
             await asyncio.gather(self._claim_under_way, return_exceptions=True)
@@ -192,6 +198,7 @@ class Scheduler:
             room=room,
             forward=min(room, max(0, self.room - self._kept)),
             served=[n for n, served in self._served.items() if served],
+            known=max(self._served, default=0),
             grace=self._settings.handler_grace,
             fragile=not any(run.alone for run in self.owned.values()),
             limits=self._settings.limits,
@@ -291,20 +298,51 @@ class Scheduler:
 
     # --- time ---
 
+    async def still_ours(self) -> None:
+        """Returns when the lease is renewed that has run out (frozen, cut off, asleep).
+
+        Others may have taken over any run meanwhile; one that was is lost by then. Who called its handlers without
+        asking would do so beside its new owner.
+        """
+        if self._sure_again is None:
+            self._sure_again = asyncio.get_running_loop().create_future()
+        self._renew.set()
+        await asyncio.shield(self._sure_again)
+
+    def _is_sure(self, until: float) -> None:
+        self.sure_until = until
+        if self._sure_again is not None:
+            self._sure_again.set_result(None)
+            self._sure_again = None
+
     async def _renewing(self) -> None:
         assert self.owner is not None
         lapsed = False
+        every = rest = self._settings.lease / 3
         while True:
-            await pass_until(self._clock, self._clock.now() + self._settings.lease / 3)
+            await self._time_to_renew(rest)
             try:
+                now = self._clock.now()
                 lapsed = not await self._store.renew(self.owner, self._settings.lease) or lapsed
                 if lapsed:
                     await self._look_what_is_left(self.owner)
                     lapsed = False
-            except (StoreFull, StoreUnreachable):
-                pass  # the store has said so, once
+                self._is_sure(now + self._settings.lease)
+                rest = every
             except StoreError as error:
-                log.warning("the lease could not be renewed: %s", error)
+                rest = min(every, LOOK_EVERY)
+                if not isinstance(error, StoreFull | StoreUnreachable):  # the store has said so, once
+                    log.warning("the lease could not be renewed: %s", error)
+
+    async def _time_to_renew(self, rest: float) -> None:
+        """After a rest; at once when a run has to wait for it, or when the store can be written again."""
+        if self._store.stalled:
+            await self._store.writable()
+            return
+        timer = self._clock.call_at(self._clock.now() + rest, self._renew.set)
+        await self._renew.wait()
+        self._renew.clear()
+        timer.cancel()
 
     async def _wake_needy(self) -> None:
         await self._store.wake_needy([n for n, served in self._served.items() if served])

@@ -16,8 +16,10 @@ import asyncpg
 
 from saga_journey.core.state import SagaStatus
 from saga_journey.ports import CRASH_LOOP, Claimed, ClaimedRun, JournalRow, RunKey, RunRecord, StoredCommand, Wanted
+from saga_journey.stores.boot_clock import boot_clock
 from saga_journey.stores.postgres.connection import lost
 from saga_journey.stores.postgres.pool import Connection, Pool
+from saga_journey.stores.postgres.server_time import ServerTime
 from saga_journey.stores.postgres.transactions import begun, in_one
 from saga_journey.stores.queries import load_queries
 from saga_journey.stores.shares import Group, shares
@@ -70,9 +72,12 @@ class _Moment:
 class Claiming:
     """Claims for the workers of this process. `server_start`: when the server came up; 0 on a time of one's own."""
 
-    def __init__(self, pool: Pool, time: Callable[[], float | None], server_start: float) -> None:
+    def __init__(
+        self, pool: Pool, time: Callable[[], float | None], server_time: ServerTime, server_start: float
+    ) -> None:
         self._pool = pool
         self._time = time
+        self._server_time = server_time
         self.server_start = server_start
         self._odd = False
         self._after = (0, 0)  # the tenant and definition that got something last
@@ -99,8 +104,11 @@ class Claiming:
         return claimed
 
     async def _claimed(self, db: Connection, wanted: Wanted) -> Claimed:
+        asked = boot_clock()
         (row,) = await self._ask(db, "how_it_stands", wanted.owner, self._time(), wanted.grace)
         now, others_live, may_judge = row
+        if self._time() is None:  # what is decided of these runs must not be dated before they were claimed
+            self._server_time.said(now, asked, boot_clock())
         moment = _Moment(now, others_live, may_judge, wanted.room, wanted.forward)
         await self._ask(db, "bury_owners", wanted.owner, moment.now)
         await self._ask(db, "forget_owners", wanted.owner, moment.now)
@@ -213,7 +221,7 @@ class Claiming:
         """Runs whose handlers nobody has had for the whole grace: they are taken to be parked."""
         if moment.room <= 0:
             return
-        others = [row[0] for row in await self._ask(db, "other_definitions", list(wanted.served))]
+        others = [row[0] for row in await self._ask(db, "other_definitions", list(wanted.served), wanted.known)]
         if others:
             since = moment.now - (wanted.grace if moment.others_live else 0.0)
             rows = await self._ask(db, "take_unserved", wanted.owner, moment.now, since, others, moment.room)

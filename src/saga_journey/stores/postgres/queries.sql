@@ -166,8 +166,9 @@ where r.tenant = f.tenant and r.run = f.run
 returning r.tenant, r.run;
 
 -- name: other_definitions
--- Of journeys; sessions need no worker.
-select definition from saga_journey.definition where kind is null and not definition = any($1::integer[]);
+-- Of journeys, as far as the worker knows them; sessions need no worker.
+select definition from saga_journey.definition
+where kind is null and not definition = any($1::integer[]) and definition <= $2;
 
 -- name: due_groups
 -- Who waits: each tenant and definition with due runs, from the one after ($3, $4) on, at most $7 of them; and how many

@@ -60,7 +60,7 @@ class PostgresStore(StoredDefinitions):
         self._pool = Pool(self.address)
         self._listening = Listening(self.address, f"process {uuid7().hex}", self._server_time)
         self._writer = Writer(self.address, self._listening.news)
-        self._claiming = Claiming(self._pool, self._own_time, 0.0)
+        self._claiming = Claiming(self._pool, self._own_time, self._server_time, 0.0)
 
     @classmethod
     async def open(cls, url: str) -> PostgresStore:

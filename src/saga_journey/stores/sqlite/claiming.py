@@ -76,7 +76,7 @@ class Claiming:
         self._fragile(db, found)
         self._from_the_queue(db, found)
         if found.room > 0:
-            asked = (json.dumps(list(wanted.served)), now - grace, found.room)
+            asked = (json.dumps(list(wanted.served)), now - grace, found.room, wanted.known)
             found.unserved = _keys(db.execute(self._sql["unserved"], asked))
         runs = [self._claimed(db, found, key, served=True) for key in found.keys]
         runs += [self._claimed(db, found, key, served=False) for key in found.unserved]

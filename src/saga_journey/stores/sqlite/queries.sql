@@ -103,7 +103,7 @@ limit ?3;
 -- name: unserved
 -- Due runs, unowned or orphaned, whose definitions nobody has claimed for the whole grace.
 select r.tenant, r.run from run r left join owner o on o.owner = r.owner
-where r.due_at is not null and definition not in (select value from json_each(?1))
+where r.due_at is not null and definition not in (select value from json_each(?1)) and definition <= ?4
   and ((r.owner is null and r.due_at <= ?2) or (o.dead_since <= ?2))
 limit ?3;
 

@@ -166,6 +166,14 @@ class Claiming(Chapter):
         (claimed,) = (await worker.claim()).runs
         assert claimed.served is False
 
+    async def test_what_a_worker_has_not_looked_at_is_not_what_nobody_can_call(self, stage: Stage) -> None:
+        """It was saved since: whether the worker can call it, and what limits it, is for its next claim."""
+        old, worker = await stage.journey(), await stage.worker()
+        new = await stage.journey(name="refund")
+        runs = [await stage.start(journey) for journey in (old, new)]
+        assert await worker.gets(known=old.definition) == [runs[0].key]
+        assert await worker.gets() == [runs[1].key]
+
     async def test_what_can_be_called_comes_before_what_cannot(self, stage: Stage) -> None:
         checkout, refund, worker = await stage.journey(), await stage.journey(name="refund"), await stage.worker()
         await stage.start_many(refund, 5)

@@ -76,14 +76,16 @@ class Worker:
         *served: Journey,
         room: int = 1000,
         forward: int | None = None,
+        known: int | None = None,
         grace: float = GRACE,
         fragile: bool = True,
         limits: Limits = NO_LIMITS,
     ) -> Claimed:
-        """`served` are the journeys all of whose handlers it has."""
+        """`served` are the journeys all of whose handlers it has; it knows all definitions unless said otherwise."""
         numbers = [journey.definition for journey in served]
         most = room if forward is None else forward
-        return await self.store.claim(Wanted(self.owner, room, most, numbers, grace, fragile, limits))
+        newest = max(await self.store.definitions(0), default=0) if known is None else known
+        return await self.store.claim(Wanted(self.owner, room, most, numbers, newest, grace, fragile, limits))
 
     async def gets(self, *served: Journey, **wanted: Any) -> list[RunKey]:
         """The keys of the runs that it claims."""

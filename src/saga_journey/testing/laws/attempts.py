@@ -86,10 +86,9 @@ def each_intent_is_performed_once(s: SagaEvidence) -> Broken:
     """I16: an attempt that may have been made is counted before it is made again, so no two requests share a fence."""
     for (key, fence), count in Counter((e.key, e.fence) for e in s.calls).items():
         if count > 1:
-            yield (
-                "I16",
-                f"{key} was called {count} times for the one intent at event {fence}: a lost attempt was not counted",
-            )
+            by = ", ".join(f"{e.worker} at {e.received:.3f}" for e in s.calls if (e.key, e.fence) == (key, fence))
+            called = f"{key} was called {count} times for the one intent at event {fence}, by the processes {by}"
+            yield "I16", f"{called}: a lost attempt was not counted"
 
 
 def none_comes_early(s: SagaEvidence) -> Broken:
