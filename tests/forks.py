@@ -7,6 +7,7 @@ Python reads of its environment only as it starts (encodings, PYTHON…) stays a
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ import signal
 import sys
 import termios
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.reduction import DupFd
 from pathlib import Path
@@ -54,6 +56,17 @@ class Fork:
             self.send_signal(signal.SIGKILL)
             raise TimeoutError(f"it had not ended after {timeout:g} s")
         return code
+
+    async def ended(self) -> int:
+        """Its exit code, when it has ended."""
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._process.sentinel, over.cancel)
+        try:
+            await asyncio.wait([over])
+        finally:
+            loop.remove_reader(self._process.sentinel)
+        return self.wait(0.0)
 
     @property
     def pid(self) -> int:
@@ -103,4 +116,9 @@ def _run(
     time.tzset()
     os.chdir(folder)
     sys.argv = words
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # as Python itself ends then
+        traceback.print_exc()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)

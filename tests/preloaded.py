@@ -9,6 +9,7 @@ import secrets
 import zoneinfo
 
 import asyncpg
+import cel
 import pydantic.json_schema
 import pydantic.plugin._loader
 import pydantic.types
@@ -21,6 +22,10 @@ import saga_journey.core.design
 import saga_journey.core.request
 import saga_journey.stores.postgres.store
 import saga_journey.stores.sqlite.migrations
+import saga_journey.testing.clock
+import tests.acceptance.exchange
+import tests.acceptance.programs.apps
+import tests.acceptance.programs.day_after
 import tests.forks
 from saga_journey.cli import app
 

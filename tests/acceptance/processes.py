@@ -6,14 +6,15 @@ import asyncio
 import json
 import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from runpy import run_module
 from typing import Any
 
 from tests.acceptance.participant import PATIENCE
+from tests.forks import Fork
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = "tests.acceptance.programs"
@@ -22,8 +23,10 @@ PROGRAMS = "tests.acceptance.programs"
 class Program:
     """A running program. `said` is what it printed so far, `errors` what it wrote to stderr."""
 
-    def __init__(self, process: Process, stderr: Path) -> None:
+    def __init__(self, process: Fork, stdin: int, stdout: asyncio.StreamReader, stderr: Path) -> None:
         self._process = process
+        self._stdin: int | None = stdin
+        self._stdout = stdout
         self._stderr = stderr
         self.said: list[str] = []
         self.on_end: Callable[[], None] | None = None
@@ -44,22 +47,17 @@ class Program:
         return [line for line in self.said if line.startswith("log ")]
 
     @property
-    def _stdout(self) -> asyncio.StreamReader:
-        assert self._process.stdout is not None
-        return self._process.stdout
-
-    @property
     def errors(self) -> str:
         """All that it wrote to stderr."""
         return self._stderr.read_text(encoding="utf-8", errors="replace")
 
     def say(self, line: str) -> None:
         """A line on its stdin."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(line.encode() + b"\n")
+        assert self._stdin is not None
+        os.write(self._stdin, line.encode() + b"\n")
 
     def signal(self, number: signal.Signals) -> None:
-        os.kill(self._process.pid, number)  # not send_signal: that may collect the exit status before asyncio does
+        self._process.send_signal(number)
 
     async def killed(self) -> None:
         """kill -9, and gone."""
@@ -76,7 +74,7 @@ class Program:
         async with asyncio.timeout(PATIENCE):
             rest = await self._stdout.read()
             self.said += rest.decode().splitlines()
-            status = await self._process.wait()
+            status = await self._process.ended()
         self._has_ended()
         return status
 
@@ -87,11 +85,13 @@ class Program:
 
     async def swept(self) -> None:
         """Whatever a test left running is ended, also what it stopped."""
-        if self._process.returncode is None:
+        if self._process.poll() is None:
             self.signal(signal.SIGKILL)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        await self._process.communicate()
+        if self._stdin is not None:
+            os.close(self._stdin)
+            self._stdin = None
+        await self._stdout.read()
+        await self._process.ended()
         self._has_ended()
 
 
@@ -109,15 +109,19 @@ async def program(name: str, place: Path, **arguments: Any) -> AsyncIterator[Pro
 async def spawned(name: str, place: Path, **arguments: Any) -> Program:
     """The same before it has said anything; whoever starts it ends it."""
     log = place / f"{name}-{len(list(place.glob(f'{name}-*.log')))}.log"
+    their_stdin, stdin = os.pipe()
+    stdout, their_stdout = os.pipe()
     with log.open("wb") as stderr:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            f"{PROGRAMS}.{name}",
-            json.dumps(arguments),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=stderr,
-            cwd=ROOT,
-        )
-    return Program(process, log)
+        streams = their_stdin, their_stdout, stderr.fileno()
+        words = [name, json.dumps(arguments)]
+        process = Fork(partial(run_module, f"{PROGRAMS}.{name}", run_name="__main__"), words, ROOT, os.environ, streams)
+    os.close(their_stdin)
+    os.close(their_stdout)
+    return Program(process, stdin, await _reader(stdout), log)
+
+
+async def _reader(pipe: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(pipe, "rb"))
+    return reader
