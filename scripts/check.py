@@ -148,7 +148,8 @@ def pytest(*arguments: str, under: tuple[str, ...] = ()) -> Verdict:
     workers = str(1 + (os.cpu_count() or 1))  # one more than processors: many tests wait for processes
     verdict = tool(*under, "pytest", "-n", workers, "--dist", "worksteal", "-q", *arguments)
     summary = re.findall(r"^.+ in \d+\.\d+s.*$", verdict.output, re.MULTILINE)[-1:]
-    skipped = re.findall(r"^SKIPPED .+$", verdict.output, re.MULTILINE)  # shown also when all is well
+    # what did not run is shown also when all is well
+    skipped = re.findall(r"^(?:LEFT OUT .+|SKIPPED (?!.*left to make thorough$).+)$", verdict.output, re.MULTILINE)
     return Verdict(verdict.ok, f"\n{INDENT}".join(line.strip("= ") for line in summary + skipped), verdict.output)
 
 

@@ -1,6 +1,5 @@
 """What every acceptance test may ask for: a participant that protests, a clock that obeys, journeys to move."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from tests.acceptance.cluster import Cluster, cluster_at
 from tests.acceptance.places import ALL, SHARED, Place
 from tests.acceptance.stage import Stage, violations
 from tests.pool import given_back
+from tests.thorough import THOROUGH
 
-THOROUGH = bool(os.environ.get("SAGA_TEST_THOROUGH"))
 ON_EVERY_STORE = (
     *("test_scenario", "test_shapes_processes", "test_recovery", "test_limits", "test_retention"),
     *("test_lost_lease", "test_waiting_elsewhere", "test_session_writers"),
@@ -71,13 +70,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for fixture, places in (("shared_url", SHARED), ("store_url", ALL)):
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, [n for n in places if not alone or n.startswith("sqlite")], indirect=True)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not THOROUGH:
-        terminalreporter.write_line(
-            "the acceptance tests of the API ran on SQLite alone; on PostgreSQL too: make thorough"
-        )
 
 
 @pytest.fixture

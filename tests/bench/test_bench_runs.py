@@ -11,11 +11,15 @@ import pytest
 from bench.contestants import CONTESTANTS, Store, absent
 from bench.workload import AT_ONCE, MODES
 from tests.servers.programs import NoServer
+from tests.thorough import thorough
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module", params=CONTESTANTS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(there, marks=[thorough] if there == "postgres" else []) for there in CONTESTANTS],
+)
 def store(request: pytest.FixtureRequest) -> Store:
     there: Store = request.param
     if there == "postgres" and "ours" in absent(there):

@@ -15,6 +15,7 @@ from bench.grounds import database_of, ground, memory_under
 from bench.servers import cpu_seconds
 from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.programs import NoServer
+from tests.thorough import thorough
 
 BURN = """
 import time
@@ -84,12 +85,14 @@ def test_files_in_memory_are_noticed() -> None:
     assert memory_under(Path("/proc/self")) is None
 
 
+@thorough
 def test_two_workers_move_what_a_third_process_has_queued(server: PostgresServer) -> None:
     taken = scaling.measure(server, seconds=0.5)
     assert taken.one.sagas_per_s > 0
     assert taken.two.sagas_per_s > 0
 
 
+@thorough
 def test_claims_are_timed_in_both_ways(server: PostgresServer) -> None:
     measured = claims.measure(server, few=100, many=1000, tries=1)
     assert set(measured) == set(claims.CONNECTIONS)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tests.chaos.server import RESUMED_WITHIN
 from tests.chaos.workers import ENOUGH_FENCED, REST_WITHIN
 from tests.crash.clean_process import told_by
 from tests.servers.programs import PACKAGE, NoServer
+from tests.thorough import thorough
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_the_same_orders_from_eight_processes_at_once(tmp_path: Path) -> None:
     assert told["deadlocks"] == 0
 
 
-@pytest.mark.skipif(not os.environ.get("SAGA_TEST_THOROUGH"), reason="half a minute: make thorough")
+@thorough
 def test_a_server_that_is_killed_under_load(tmp_path: Path) -> None:
     told = told_by("tests.chaos.server", "--kills", "3", folder=tmp_path)
     kept_every_promise(told)

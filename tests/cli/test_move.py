@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sqlite3
@@ -22,8 +21,9 @@ from tests.cli.stage import Cli, Done, Worker, environment
 from tests.cli.test_database import AS_NOBODY, nobodys  # noqa: F401 - a fixture
 from tests.cli.test_looking import keys
 from tests.servers.postgres import Server, free_port
+from tests.thorough import thorough
 
-pytestmark = pytest.mark.skipif(not os.environ.get("SAGA_TEST_THOROUGH"), reason="minutes: make thorough")
+pytestmark = thorough
 
 Hire = Callable[..., Worker]
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import uuid
@@ -21,8 +20,9 @@ from saga_journey.testing.databases import look_into
 from tests.cli.stage import Cli, Worker, environment
 from tests.cli.test_doctor import findings
 from tests.servers.postgres import PostgresServer, Server, running_postgres
+from tests.thorough import thorough
 
-pytestmark = pytest.mark.skipif(not os.environ.get("SAGA_TEST_THOROUGH"), reason="minutes: make thorough")
+pytestmark = thorough
 
 ROLE = f"shop_{uuid.uuid4().hex[:8]}"
 SECRET = "s3cr%40t"

@@ -13,13 +13,18 @@ from tests.crash.clean_process import told_by
 from tests.crash.matrix import STORES
 from tests.crash.shapes import SHAPES
 from tests.servers.postgres import GIVEN
+from tests.thorough import thorough
 
 MOST_RECOVERY_MS = 2000
 
 
-ON_POSTGRES = ("doubt-then-refused", "child-undone")
-"""A line and a family; `make crash` does all on both stores."""
-CELLS = [(shape, store) for store in STORES for shape in (SHAPES if store == "sqlite" else ON_POSTGRES)]
+ON_POSTGRES = "doubt-then-refused"
+"""There the others are left to `make crash` and `make thorough`."""
+CELLS = [
+    pytest.param(shape, store, marks=[thorough] if store == "postgres" and shape != ON_POSTGRES else [])
+    for store in STORES
+    for shape in SHAPES
+]
 
 
 @pytest.mark.parametrize(("shape", "store"), CELLS)

@@ -31,7 +31,7 @@ from tests.figures.on_postgres import copy_crowd
 from tests.servers.postgres import Server
 
 RUNS = 20_000
-FEW, MANY = 5_000, 50_000
+FEW, MANY = 2_000, 20_000
 LINEAR = MANY / FEW
 BESIDE_OTHERS = 2.0
 """How many times as long as that a figure may take, since other tests run on the same cores."""

@@ -40,8 +40,9 @@ from tests.moving import in_flight
 from tests.moving.faults import moved
 from tests.moving.in_flight import ACME, HERE, WITH_KEY, InFlight, ended, opened
 from tests.servers.postgres import Server
+from tests.thorough import thorough
 
-pytestmark = pytest.mark.skipif(not os.environ.get("SAGA_TEST_THOROUGH"), reason="minutes: make thorough")
+pytestmark = thorough
 
 ROOT = Path(__file__).parents[2]
 TABLES = {

@@ -18,7 +18,7 @@ import pytest
 from tests.walks.families import Walk
 from tests.walks.shape_cells import SITUATIONS
 
-RUNS = int(os.environ.get("SAGA_SHAPE_RUNS", "14000"))
+RUNS = int(os.environ.get("SAGA_SHAPE_RUNS", "10000"))
 SEED = int(os.environ.get("SAGA_SHAPE_SEED", "0"))
 ENOUGH = 10_000  # runs that come across everything
 STEPS = 40
