@@ -56,11 +56,12 @@ class Held(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A journal row that a witness saw written, and the newest epoch at that moment."""
+    """A journal row that a witness saw written as its `n`th, and the newest epoch at that moment."""
 
     seq: int
     epoch: int
     newest: int
+    n: int
 
 
 class Changed(NamedTuple):
@@ -93,6 +94,7 @@ class SagaEvidence:
         self.intents: list[HeldIntent] = all_held(self.turns)
         self.strange: list[Entry] = [e for e in self.calls if e.milestone not in self.definition.index]
         self.calls = [e for e in self.calls if e.milestone in self.definition.index]
+        self._seen = {write.seq: write.n for write in self.writes}
         self._had = list({turn.after.definition.hash: turn.after.definition for turn in self.turns}.values())
 
     @property
@@ -145,6 +147,17 @@ class SagaEvidence:
     def turn_at(self, seq: int) -> JournalTurn | None:
         """The row that holds the event with that seq."""
         return next((t for t in self.turns if t.seq <= seq < t.seq + len(t.facts)), None)
+
+    def knew(self, seq: int, of: SagaEvidence, their_seq: int) -> bool:
+        """Was event `their_seq` of another saga there when our event `seq` was written?
+
+        A witness of both tells. Their times are those of two workers, whose clocks may differ by some milliseconds.
+        """
+        ours, theirs = self.turn_at(seq), of.turn_at(their_seq)
+        if ours is None or theirs is None:
+            return False
+        n, their_n = self._seen.get(ours.seq), of._seen.get(theirs.seq)
+        return theirs.at <= ours.at if n is None or their_n is None else their_n <= n
 
 
 @dataclass
@@ -206,7 +219,7 @@ class _Tables:
         self._commands = self._grouped("command", "command, name, answer is not null")
         self._outbox = self._grouped("outbox", "seq, item, kind, body")
         self._holders = self._witnessed("witness_holder", "epoch, owner")
-        self._writes = self._witnessed("witness_write", "seq, epoch, newest")
+        self._writes = self._witnessed("witness_write", "seq, epoch, newest, rowid")
         self._changes = self._witnessed("witness_change", "seq, what")
         moving = "select tenant, run, events from journal where events like '%\"definition_moved\"%' order by 1, 2, seq"
         self._moving: dict[tuple[int, int], str] = {}

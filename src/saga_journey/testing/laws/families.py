@@ -68,7 +68,7 @@ def parents_say_what_is_so(s: SagaEvidence, everything: Evidence) -> Broken:
             continue
         child = everything.sagas.get(child_id(s.saga_id, name, fact.before.milestones[index].revision))
         wanted = ev.SagaCompleted if isinstance(fact.event, ev.MilestoneCompleted) else ev.SagaCompensated
-        if child is not None and not any(f.at <= fact.at for f in child.facts_of(wanted)):
+        if child is not None and not any(s.knew(fact.seq, child, f.seq) for f in child.facts_of(wanted)):
             told = type(fact.event).__name__
             yield "I5", f"{told} of {name} (event {fact.seq}), and its child is {child.row.status}"
 
@@ -108,16 +108,17 @@ def only_parents_stop_children(s: SagaEvidence, everything: Evidence) -> Broken:
         kind = fact.event.because.kind
         if kind == "cancelled":
             yield "I8", f"somebody else than its parent stopped it (event {fact.seq})"
-        if kind == "requested" and not _was_recalled(parent, of.milestone, fact.at):
+        if kind == "requested" and not _was_recalled(parent, of.milestone, s, fact.seq):
             yield "I8", f"it turned back at event {fact.seq}, and its parent had not asked for it"
 
 
-def _was_recalled(parent: SagaEvidence, milestone: str, by: float) -> bool:
+def _was_recalled(parent: SagaEvidence, milestone: str, child: SagaEvidence, seq: int) -> bool:
+    """Its parent had said so, or had begun to undo it, when the child wrote that event."""
     index = parent.definition.index.get(milestone)
     for turn in parent.turns:
         told = any(isinstance(f.event, ev.ChildRecalled) and f.event.milestone == milestone for f in turn.facts)
         undone = index is not None and turn.after.milestones[index].undo is not None
-        if turn.at <= by and (told or undone):
+        if (told or undone) and child.knew(seq, parent, turn.seq):
             return True
     return False
 

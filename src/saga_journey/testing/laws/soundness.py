@@ -96,7 +96,7 @@ def epochs_rise(s: SagaEvidence) -> Broken:
     for epoch, who in owners.items():
         if len(who) > 1:
             yield "I13", f"epoch {epoch} had more than one owner: {sorted(who)}"
-    for seq, epoch, latest in s.writes:
+    for seq, epoch, latest, _ in s.writes:
         if epoch < latest:
             yield "I13", f"event {seq} was written under epoch {epoch} when {latest} had been claimed"
 
