@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -23,6 +24,8 @@ from saga_journey.ports import Clock, Observer, Publisher, Store
 from saga_journey.runs import Runs
 from saga_journey.stores.server_url import is_postgres, must_have_driver
 from saga_journey.stores.sqlite import SqliteStore
+
+log: logging.Logger = logging.getLogger("saga_journey.journeys")
 
 
 @contextlib.asynccontextmanager
@@ -55,6 +58,8 @@ async def open_journeys(
     try:
         names = _curated(Curator() if curator is None else curator, sagas)  # an empty one is false
         await _refuse_changed(opened, sagas)
+        if working:
+            _say_what_limits_nothing(chosen, names)
         journeys = await _wire(
             opened, names, sagas, chosen, clock, observers, publishing=publisher is not None, working=working
         )
@@ -104,6 +109,13 @@ def _curated(curator: Curator, sagas: Sequence[Journey[Any]]) -> Curator:
     if problems:
         raise DefinitionError("", problems, has="the journeys opened here have")
     return curator
+
+
+def _say_what_limits_nothing(settings: Settings, curator: Curator) -> None:
+    """Workers may share their limits, so this is no error; but it may be a name that somebody mistyped."""
+    for name in settings.limits.handlers:
+        if name not in curator:
+            log.warning("the limit of handler %r limits nothing here: no handler of that name is registered", name)
 
 
 async def _refuse_changed(store: Store, sagas: Sequence[Journey[Any]]) -> None:

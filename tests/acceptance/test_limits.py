@@ -7,6 +7,7 @@ says so, so "at once" is without any.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from dataclasses import replace
 from typing import Any
@@ -537,3 +538,12 @@ async def test_it_is_said_before_anything_is_opened(tmp_path: Any) -> None:
         async with open_journeys(f"sqlite:///{tmp_path}/journeys.db", undo_share=2):
             pass
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_limit_of_a_handler_that_nobody_has_is_said(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    once = Rate(at_once=1)
+    with caplog.at_level(logging.WARNING, "saga_journey"):
+        async with stage.moving(stage.saga("charge"), limits=Limits(handlers={"charge": once, "chrage": once})):
+            pass
+    said = "the limit of handler 'chrage' limits nothing here: no handler of that name is registered"
+    assert [record.getMessage() for record in caplog.records] == [said]
