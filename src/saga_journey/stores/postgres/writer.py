@@ -3,7 +3,8 @@
 1. On the loop, writes pile up while ready tasks run; then a free lane takes all of a kind as one batch.
 2. The batch is one call of a function: one round trip, one transaction, one flush. While the server flushes it, the
    other lane may send what has piled up meanwhile. A run has one commit under way, so their order does not matter.
-3. The whole batch is acknowledged at once.
+3. The whole batch is acknowledged at once, but not before what has piled up is on its way: whoever is told has work to
+   do, and the server would have none meanwhile.
 
 A batch whose answer is lost may have been written. It is sent again, checked: each turn then finds out whether it is in
 the journal already. Nothing is told to anybody before that is known; so a start that was sent once waits for the server
@@ -93,9 +94,13 @@ class Writer:
             batch, self._turns = self._turns[:BATCH_AT_MOST], self._turns[BATCH_AT_MOST:]
         return batch
 
-    def acknowledge(self, batch: Sequence[Waiting], results: Sequence[Any]) -> None:
+    def acknowledge(self, lane: _Lane, results: Sequence[Any]) -> None:
         """Tells the tasks, and takes up what has piled up meanwhile."""
+        if self._scheduled or any(one.loading for one in self._lanes):
+            self._loop.call_soon(self.acknowledge, lane, results)
+            return
         at_once = soon = False
+        batch, lane.batch = lane.batch, []
         for (write, future), result in zip(batch, results, strict=True):
             if isinstance(result, BaseException):
                 if not future.done():
@@ -200,22 +205,23 @@ class _Lane:
         self._db: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self.batch: list[Waiting] = []
+        self.loading = False  # it has a batch, which is not on its way yet
 
     @property
     def busy(self) -> bool:
         return bool(self.batch)
 
     def take(self, batch: list[Waiting]) -> None:
-        self.batch = batch
+        self.batch, self.loading = batch, True
         self._task = asyncio.create_task(self._write(batch))
 
     async def _write(self, batch: list[Waiting]) -> None:
+        self.loading = False  # before anybody else has a turn, the batch is sent
         try:
             results = await self._results([write for write, _ in batch])
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             results = [error] * len(batch)
-        self.batch = []
-        self._writer.acknowledge(batch, results)
+        self._writer.acknowledge(self, results)
 
     async def _results(self, writes: Sequence[Write]) -> list[Any]:
         """One result for each write, an exception where that one failed. Tries until it knows them."""
