@@ -86,6 +86,7 @@ class EmbeddedEngine:
         self._scheduler = Scheduler(
             store, clock, invoker, self._turns, self._family, settings, self._observe, self._spawn
         )
+        self._lease = self._scheduler.lease
         rates = settings.limits.handlers
         self._pace = Pace(rates, clock) if rates else None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -207,8 +208,8 @@ class EmbeddedEngine:
                 now, index = self._clock.now(), run.next
                 if index is None or self._turns.stopping:
                     await self._turns.release(run)
-                elif now >= self._scheduler.sure_until:
-                    await self._scheduler.still_ours()
+                elif now >= self._lease.until:
+                    await self._lease.renewed()
                 elif run.state.definition.has_clocks and overdue(run.state, now):
                     await self._turns.take(run, TimePassed())
                 elif run.state.calls(index).not_before > now:
@@ -241,8 +242,8 @@ class EmbeddedEngine:
                 await self._turns.take(run, TimePassed())
             else:
                 ready = [] if through else [i for i in waiting if run.state.calls(i).not_before <= now]
-                if ready and now >= self._scheduler.sure_until:
-                    await self._scheduler.still_ours()
+                if ready and now >= self._lease.until:
+                    await self._lease.renewed()
                     continue
                 called = [index for index in ready if self._may_call(run, index)]
                 for index in called:

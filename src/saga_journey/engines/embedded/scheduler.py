@@ -18,12 +18,13 @@ from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.events import UNDO
 from saga_journey.core.evolve import evolve
 from saga_journey.core.state import RunState, SagaStatus
-from saga_journey.engines.embedded.clock import pass_until
 from saga_journey.engines.embedded.collector import Collector
 from saga_journey.engines.embedded.family import Family
+from saga_journey.engines.embedded.lease import Lease
 from saga_journey.engines.embedded.owned import OwnedRun, Sent
+from saga_journey.engines.embedded.retention import prune
 from saga_journey.engines.embedded.turn import NEVER, Turns
-from saga_journey.errors import Overloaded, StoreBroken, StoreError, StoreFull, StoreUnreachable
+from saga_journey.errors import Overloaded, StoreBroken, StoreFull, StoreUnreachable
 from saga_journey.ports import (
     CRASH_LOOP,
     Claimed,
@@ -46,12 +47,6 @@ log: logging.Logger = logging.getLogger("saga_journey.engine")
 
 LOOK_EVERY = 1.0
 """How often a worker with room looks for runs of dead workers (seconds)."""
-
-
-PRUNED_AT_ONCE = 200
-"""So many families of finished runs are taken out together."""
-PRUNE_BREATH, PRUNE_EVERY = 0.5, 60.0
-"""Between two batches while there is more, and between two looks (seconds)."""
 
 
 class Scheduler:
@@ -84,9 +79,7 @@ class Scheduler:
         self._waiting: set[RunKey] = set()  # runs started here that found no place
         self._behind = False  # the last claim took all it asked for: there may be more
         self.owner: int | None = None
-        self.sure_until = 0.0  # until then nobody can have taken over what this worker owns
-        self._sure_again: asyncio.Future[None] | None = None
-        self._renew = asyncio.Event()
+        self.lease = Lease(store, clock, settings.lease, self._look_what_is_left)
         self._served: dict[int, bool] = {}
         self._nudged = asyncio.Event()
         self._timer: Timer | None = None
@@ -99,12 +92,10 @@ class Scheduler:
     # --- life ---
 
     async def open(self) -> None:
-        now = self._clock.now()
-        self.owner = self._turns.owner = await self._store.enter(self._settings.lease)
-        self.sure_until = now + self._settings.lease
-        self._tasks = [asyncio.create_task(self._claiming()), asyncio.create_task(self._renewing())]
+        self.owner = self._turns.owner = await self.lease.enter()
+        self._tasks = [asyncio.create_task(self._claiming()), asyncio.create_task(self.lease.keep())]
         if self._settings.keep_finished is not None:
-            self._tasks.append(asyncio.create_task(self._pruning(self._settings.keep_finished)))
+            self._tasks.append(asyncio.create_task(prune(self._store, self._clock, self._settings)))
         await self._serve_definitions()
         await self._wake_needy()
         self._stop_listening = self._store.on_change(self.nudge)
@@ -115,7 +106,7 @@ class Scheduler:
         self._stop_listening()
         for task in self._tasks:
             task.cancel()
-        self._is_sure(NEVER)  # nothing more is called, and what is given back has to prove its claim
+        self.lease.given_up()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._claim_under_way is not None:  # what it claims is ours to release
             await asyncio.gather(self._claim_under_way, return_exceptions=True)
@@ -296,59 +287,10 @@ class Scheduler:
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
 
-    # --- time ---
-
-    async def still_ours(self) -> None:
-        """Returns when the lease is renewed that has run out (frozen, cut off, asleep).
-
-        Others may have taken over any run meanwhile; one that was is lost by then. Who called its handlers without
-        asking would do so beside its new owner.
-        """
-        if self._sure_again is None:
-            self._sure_again = asyncio.get_running_loop().create_future()
-        self._renew.set()
-        await asyncio.shield(self._sure_again)
-
-    def _is_sure(self, until: float) -> None:
-        self.sure_until = until
-        if self._sure_again is not None:
-            self._sure_again.set_result(None)
-            self._sure_again = None
-
-    async def _renewing(self) -> None:
-        assert self.owner is not None
-        lapsed = False
-        every = rest = self._settings.lease / 3
-        while True:
-            await self._time_to_renew(rest)
-            try:
-                now = self._clock.now()
-                lapsed = not await self._store.renew(self.owner, self._settings.lease) or lapsed
-                if lapsed:
-                    await self._look_what_is_left(self.owner)
-                    lapsed = False
-                self._is_sure(now + self._settings.lease)
-                rest = every
-            except StoreError as error:
-                rest = min(every, LOOK_EVERY)
-                if not isinstance(error, StoreFull | StoreUnreachable):  # the store has said so, once
-                    log.warning("the lease could not be renewed: %s", error)
-
-    async def _time_to_renew(self, rest: float) -> None:
-        """After a rest; at once when a run has to wait for it, or when the store can be written again."""
-        if self._store.stalled:
-            await self._store.writable()
-            return
-        timer = self._clock.call_at(self._clock.now() + rest, self._renew.set)
-        await self._renew.wait()
-        self._renew.clear()
-        timer.cancel()
-
-    async def _wake_needy(self) -> None:
-        await self._store.wake_needy([n for n, served in self._served.items() if served])
+    # --- when the lease had run out ---
 
     async def _look_what_is_left(self, owner: int) -> None:
-        """The lease had run out (frozen, cut off): what others have taken over meanwhile is called here no more."""
+        """What others have taken over meanwhile is called here no more."""
         before = list(self.owned.values())  # what is claimed from now on is not in doubt
         held = await self._store.held(owner)
         for run in before:
@@ -361,17 +303,10 @@ class Scheduler:
         if not run.gone and not run.committing:
             self._turns.lose(run)
 
-    async def _pruning(self, keep: float) -> None:
-        """Small batches with a breath between them, so that nobody waits behind the cleaning."""
-        while True:
-            try:
-                archive = self._settings.archive_finished
-                pruned = await self._store.prune(self._clock.now() - keep, PRUNED_AT_ONCE, archive=archive)
-            except StoreError as error:
-                log.warning("finished sagas could not be taken out: %s", error)
-                pruned = 0
-            rest = PRUNE_BREATH if pruned >= PRUNED_AT_ONCE else PRUNE_EVERY
-            await pass_until(self._clock, self._clock.now() + rest)
+    async def _wake_needy(self) -> None:
+        await self._store.wake_needy([n for n, served in self._served.items() if served])
+
+    # --- time ---
 
     def _wake_at(self, when: float) -> None:
         """At once when that moment has passed since somebody looked at the clock."""
