@@ -75,7 +75,7 @@ crash: ## kill the process at every boundary of a saga, and recover (minutes)
 .PHONY: chaos
 chaos: ## workers killed and frozen for half an hour, then the server killed again and again
 	@$(SETUP) dev
-	@$(BIN)/python -m tests.chaos.workers --seconds 1800 --sagas 50000 --workers 8
+	@$(BIN)/python -m tests.chaos.workers --seconds 1800 --sagas 24000 --workers 8
 	@$(BIN)/python -m tests.chaos.server
 	@$(BIN)/python -m tests.chaos.colliding_keys
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 CLOCK = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 
 
-def boot_clock() -> float:
-    """Seconds since boot, time asleep included where the system can tell."""
-    return time.monotonic() if CLOCK is None else time.clock_gettime(CLOCK)
+boot_clock: Callable[[], float] = time.monotonic if CLOCK is None else partial(time.clock_gettime, CLOCK)
+"""Seconds since boot, time asleep included where the system can tell."""
 
 
 def ahead_by(offset: float) -> Callable[[], float]:

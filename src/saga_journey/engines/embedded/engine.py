@@ -89,6 +89,7 @@ class EmbeddedEngine:
         self._lease = self._scheduler.lease
         rates = settings.limits.handlers
         self._pace = Pace(rates, clock) if rates else None
+        self._attempt = self._call if self._pace is None else self._paced
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = 0  # starts whose commit is under way
         self._none_starting: asyncio.Future[None] | None = None
@@ -292,10 +293,9 @@ class EmbeddedEngine:
             self._pace.leave(run)
             await self._turns.release(run, rest=min(COME_AGAIN, strikes - now))
 
-    async def _attempt(self, run: OwnedRun, index: int, now: float) -> bool:
-        """Calls one handler and commits what came of it. False: the call was left behind and reports nothing."""
-        if self._pace is None:
-            return await self._call(run, index, now)
+    async def _paced(self, run: OwnedRun, index: int, now: float) -> bool:
+        """A call that counts for how fast its handler may be called."""
+        assert self._pace is not None
         handler = handler_of(run.state, index)
         try:
             return await self._call(run, index, now)
@@ -303,6 +303,7 @@ class EmbeddedEngine:
             self._pace.ended(handler)
 
     async def _call(self, run: OwnedRun, index: int, now: float) -> bool:
+        """Calls one handler and commits what came of it. False: the call was left behind and reports nothing."""
         state = run.state
         op, calls = state.current(index)
         limit = call_limit(state, index, op, now)

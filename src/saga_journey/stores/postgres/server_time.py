@@ -19,7 +19,9 @@ class ServerTime:
     def __call__(self) -> float:
         """Seconds since the epoch. Never runs backwards."""
         assert self._offset is not None, "the server was never asked"
-        self._last = max(self._last, boot_clock() + self._offset)
+        now = boot_clock() + self._offset
+        if now > self._last:
+            self._last = now
         return self._last
 
     def said(self, time: float, asked: float, answered: float) -> None:

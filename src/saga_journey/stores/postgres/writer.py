@@ -32,6 +32,8 @@ log: logging.Logger = logging.getLogger("saga_journey.store")
 
 LANES = 2
 BATCH_AT_MOST = 512
+MANY = 32
+"""So many turns are worth two commits: while the server writes the one half, the other half is decided here."""
 
 Write = TurnWrite | NewRun
 Waiting = tuple[Write, "asyncio.Future[Any]"]
@@ -80,18 +82,20 @@ class Writer:
 
     def _dispatch(self) -> None:
         self._scheduled = False
-        for lane in self._lanes:
+        free = [lane for lane in self._lanes if not lane.busy]
+        for lanes_left, lane in zip(range(len(free), 0, -1), free, strict=True):
             if not (self._turns or self._starts):
                 return
-            if not lane.busy:
-                lane.take(self._next_batch())
+            lane.take(self._next_batch(lanes_left))
 
-    def _next_batch(self) -> list[Waiting]:
-        """Starts first: they are few, and their callers stand at the door."""
+    def _next_batch(self, lanes: int) -> list[Waiting]:
+        """Starts first: they are few, and their callers stand at the door. Many turns go in equal parts."""
         if self._starts:
             batch, self._starts = self._starts[:BATCH_AT_MOST], self._starts[BATCH_AT_MOST:]
         else:
-            batch, self._turns = self._turns[:BATCH_AT_MOST], self._turns[BATCH_AT_MOST:]
+            part = len(self._turns) if len(self._turns) < MANY else -(-len(self._turns) // lanes)
+            most = min(part, BATCH_AT_MOST)
+            batch, self._turns = self._turns[:most], self._turns[most:]
         return batch
 
     def acknowledge(self, lane: _Lane, results: Sequence[Any]) -> None:
