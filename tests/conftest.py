@@ -7,7 +7,7 @@ import pytest
 
 from tests.servers.postgres import Server, discard_the_server, the_server
 from tests.servers.programs import NoServer
-from tests.thorough import LEFT_OUT, THOROUGH
+from tests.thorough import LEFT_OUT
 
 # Coverage measures the workers of the tests, and no process that a test starts: these are killed, run out of disk,
 # become nobody; and measuring hundreds of them would take minutes.
@@ -48,7 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was not tested is said, in one line at the end."""
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
     left = sum(LEFT_OUT in reason for reason in skipped)
-    if not THOROUGH:
+    if left:
         also = "and most acceptance tests on PostgreSQL (they ran on SQLite)"
         terminalreporter.write_line(f"LEFT OUT here: {left} tests that take long, {also}; make thorough runs all")
     untested = sum(str(NoServer()) in reason for reason in skipped)

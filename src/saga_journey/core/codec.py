@@ -18,7 +18,7 @@ from saga_journey.core import session_definition as session
 from saga_journey.core.canonical import Json, encode
 from saga_journey.core.commands import COMMAND_NAMES, Answer, External
 from saga_journey.core.definition import JourneyDefinition, plain
-from saga_journey.core.events import WIRE_NAMES, Because, Event, MilestoneCompleted, Parent
+from saga_journey.core.events import WIRE_NAMES, Because, Event, MilestoneCompensated, MilestoneCompleted, Parent
 
 UPCASTERS: dict[str, Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]] = {}
 """An old wire name to a function from its fields to the name and fields of today."""
@@ -89,6 +89,8 @@ def encode_turn(turn: Sequence[Event]) -> str:
 def _framed(event: Event) -> str:
     if type(event) is MilestoneCompleted and event.result is not None and event.who is None:  # most of every journal
         return f'["milestone_completed",{{"milestone":"{event.milestone}","result":{event.result}}}]'
+    if type(event) is MilestoneCompensated:
+        return f'["milestone_compensated",{{"milestone":{encode_basestring(event.milestone)}}}]'
     return _EVENTS[type(event)].framed(event)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from saga_journey.core import events as ev
 from saga_journey.core.codec import encode_turn
@@ -34,6 +35,15 @@ HOLD = 1.0
 """A run that has nothing to do for so long (seconds) gives its claim and its place back."""
 
 PARKED_FOR_CODE = frozenset({"handler_missing", "cannot_decode"})
+
+
+class _Decided(NamedTuple):
+    """A turn that is to be committed, and what is true once it is."""
+
+    write: TurnWrite
+    events: Sequence[Event]
+    after: RunState
+    answers: list[tuple[str, Answer]]
 
 
 class Turns:
@@ -74,7 +84,15 @@ class Turns:
         try:
             while run.inbox and not run.gone:
                 ready, run.inbox = run.inbox, []
-                await self._one(run, ready)
+                decided = self._decided(run, ready)
+                if decided is None:
+                    continue
+                try:
+                    await self._store.commit(decided.write)
+                except (Fenced, Conflict):
+                    self._lost(run, decided.write)
+                else:
+                    self._is_durable(run, decided)
         finally:
             run.committing = False
             if run.settled is not None:
@@ -89,7 +107,8 @@ class Turns:
                 run.settled = asyncio.get_running_loop().create_future()
             await asyncio.shield(run.settled)  # several may wait for it, and one of them may be cancelled
 
-    async def _one(self, run: OwnedRun, arrived: list[Arrival]) -> None:
+    def _decided(self, run: OwnedRun, arrived: list[Arrival]) -> _Decided | None:
+        """What follows from what has arrived; None when nothing does."""
         before, now = run.state, self._clock.now()
         if len(arrived) == 1 and type(arrived[0]) is not Sent:
             turn, answers = decide(before, arrived, now, run.calling, self._invoker.choose), NO_ANSWERS  # type: ignore[arg-type]
@@ -104,21 +123,19 @@ class Turns:
         elif row is not None or answers:
             write = TurnWrite(run.key, run.epoch, before.seq + 1, now, None, row, answers)
         else:
-            return
+            return None
         if after.definition is not before.definition:
             write.moved = after.definition
         if after.parent is not None or not after.definition.is_line:
             self._tell_family(run, write, before, after, events, arrived)
-        try:
-            await self._store.commit(write)
-        except (Fenced, Conflict):
-            self._lost(run, write)
-            return
-        run.state = after
+        return _Decided(write, events, after, answers)
+
+    def _is_durable(self, run: OwnedRun, decided: _Decided) -> None:
+        write, events, run.state, answers = decided
         if self.observed and events:
             self._observe(run, events)
-        if row is not None or answers or write.starts or write.messages:
-            run.gone = row is not None and row.owner is None
+        if write.row is not None or answers or write.starts or write.messages:
+            run.gone = write.row is not None and write.row.owner is None
             self._told(run, write, answers)
 
     def _tell_family(
