@@ -5,7 +5,7 @@
 One process opens 10,000 runs and is killed with SIGKILL while all are open. The next one is timed from the call of
 `open_journeys` until every run is claimed and known again:
 
-- *called* (all were inside an action, `concurrency` allows that): every action has been called again, which the engine
+- *called* (all were inside an action: there is a place for each): every action has been called again, which the engine
   may do only after it has claimed the run and recorded the lost attempt; no backoff lies between.
 - *waiting* (all wait for an answer from outside): `open_journeys` has returned and the last commit that followed it
   is done. No commit for half a second says that it was the last.
@@ -69,7 +69,8 @@ async def leave(shape: str, database: Path) -> None:
     from bench.parked import SHAPES, open_runs
     from saga_journey import open_journeys
 
-    async with open_journeys(f"sqlite:///{database}", sagas=[SHAPES[shape]], concurrency=RUNS) as journeys:
+    url = f"sqlite:///{database}"
+    async with open_journeys(url, sagas=[SHAPES[shape]], concurrency=RUNS, undo_share=0) as journeys:
         await open_runs(journeys, SHAPES[shape], 0, RUNS)
         print("open", flush=True)
         await asyncio.Event().wait()
@@ -81,7 +82,8 @@ async def resume(shape: str, database: Path) -> None:
     from saga_journey import open_journeys
 
     before, start = cpu_now(), time.perf_counter()
-    async with open_journeys(f"sqlite:///{database}", sagas=[SHAPES[shape]], concurrency=RUNS) as journeys:
+    url = f"sqlite:///{database}"
+    async with open_journeys(url, sagas=[SHAPES[shape]], concurrency=RUNS, undo_share=0) as journeys:
         back = await (every_action_called(RUNS) if shape == "called" else last_commit(journeys))
         print(json.dumps(asdict(Recovery(back - start, foreign_share(before, cpu_now())))), flush=True)
         os._exit(0)  # an orderly end would wait for actions that never end
