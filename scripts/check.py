@@ -149,7 +149,7 @@ def pytest(*arguments: str, under: tuple[str, ...] = ()) -> Verdict:
     verdict = tool(*under, "pytest", "-n", workers, "--dist", "worksteal", "-q", *arguments)
     summary = re.findall(r"^.+ in \d+\.\d+s.*$", verdict.output, re.MULTILINE)[-1:]
     # what did not run is shown also when all is well
-    skipped = re.findall(r"^(?:LEFT OUT .+|SKIPPED (?!.*left to make thorough$).+)$", verdict.output, re.MULTILINE)
+    skipped = re.findall(r"^(?:LEFT OUT .+|SKIPPED (?!.*: make thorough$).+)$", verdict.output, re.MULTILINE)
     return Verdict(verdict.ok, f"\n{INDENT}".join(line.strip("= ") for line in summary + skipped), verdict.output)
 
 

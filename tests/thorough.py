@@ -5,6 +5,6 @@ import os
 import pytest
 
 THOROUGH = bool(os.environ.get("SAGA_TEST_THOROUGH"))
-LEFT_OUT = "left to make thorough"
+LEFT_OUT = "minutes in all, and a shorter test shows the like in each run: make thorough"
 
 thorough = pytest.mark.skipif(not THOROUGH, reason=LEFT_OUT)

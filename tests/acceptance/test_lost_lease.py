@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from saga_journey import Completed, Context, Journeys, Run, Saga, Working, milestone, open_journeys
+from saga_journey.authoring import parallel, timer
 from saga_journey.core import events as ev
 from saga_journey.errors import StoreUnreachable
 from saga_journey.ports import RunKey, Store
@@ -173,6 +174,14 @@ class Handler:
         return Saga("waiting", version=1, milestones=[milestone(self.act, undo=None, name="act", timeout=1000)])
 
 
+class Beside(Handler):
+    """The same in a block, where each call has a lane of its own."""
+
+    def saga(self) -> Saga[Any]:
+        act = milestone(self.act, undo=None, name="act", id="act", timeout=1000)
+        return Saga("waiting", version=1, milestones=[parallel(act, timer("nap", 10_000))])
+
+
 @asynccontextmanager
 async def worker_on(store: Store, handler: Handler, clock: ManualClock, **options: Any) -> AsyncIterator[Journeys]:
     async with open_journeys(store, sagas=[handler.saga()], clock=clock, **options) as journeys:
@@ -186,6 +195,7 @@ class Faulty(WatchedStore):
     """Asked what an owner holds, the server goes away, once. A gate keeps renewals for as long as it is closed."""
 
     unreachable = 0
+    unforeseen = 0
     gate: asyncio.Event | None = None
 
     async def held(self, owner: int) -> set[RunKey]:
@@ -197,6 +207,9 @@ class Faulty(WatchedStore):
     async def around_write(self, name: str, write: Callable[[], Awaitable[T]]) -> T:
         if name == "renew" and self.gate is not None:
             await self.gate.wait()
+        if name == "renew" and self.unforeseen:
+            self.unforeseen -= 1
+            raise RuntimeError("nobody foresaw this")
         return await super().around_write(name, write)
 
 
@@ -220,9 +233,10 @@ async def test_when_it_cannot_ask_what_it_has_lost_it_asks_again(stage: Stage) -
             assert isinstance(await ended(run), Completed)
 
 
-async def test_whose_lease_has_run_out_calls_nothing_before_it_is_renewed(stage: Stage) -> None:
+@pytest.mark.parametrize("handler", [Handler, Beside])
+async def test_whose_lease_has_run_out_calls_nothing_before_it_is_renewed(stage: Stage, handler: type[Handler]) -> None:
     """The next attempt fell due while it was frozen: nobody knows yet whether the saga is still its own."""
-    mine, clock = Handler(), ManualClock()
+    mine, clock = handler(), ManualClock()
     store = Faulty(await store_on(clock, stage.url))
     async with worker_on(store, mine, clock, observers=[stage.story]) as frozen:
         run = await frozen.start(mine.saga(), {})
@@ -236,7 +250,30 @@ async def test_whose_lease_has_run_out_calls_nothing_before_it_is_renewed(stage:
         store.gate.set()
         await mine.has_said("called", "called")
         mine.answers[1].set_result("mine")
+        await stage.story.happened(ev.MilestoneCompleted)
+        clock.advance(10_000)
         assert isinstance(await ended(run), Completed)
+
+
+async def test_a_renewal_that_fails_for_a_reason_that_nobody_foresaw_is_tried_again(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else the worker would live, and call nothing any more."""
+    mine, clock = Handler(), ManualClock()
+    store = Faulty(await store_on(clock, stage.url))
+    async with worker_on(store, mine, clock, observers=[stage.story]) as worker:
+        run = await worker.start(mine.saga(), {})
+        await mine.has_said("called")
+        mine.answers[0].set_exception(Working(retry_in=0.5))
+        await stage.story.happened(ev.AttemptWorking)
+        store.unforeseen = 1
+        clock.advance(60)
+        await some_turns()
+        clock.advance(2)
+        await mine.has_said("called", "called")
+        mine.answers[1].set_result("mine")
+        assert isinstance(await ended(run), Completed)
+    assert "the lease could not be renewed: nobody foresaw this" in caplog.messages
 
 
 async def test_what_others_took_and_gave_back_is_not_called_twice_at_once(stage: Stage) -> None:

@@ -25,7 +25,7 @@ class Fate(Boundaries):
         self._wants_to_stop = self._was_stopped = False
 
     def cross(self, kind: str) -> None:
-        if self._was_stopped and self._moved is not None and kind.startswith(("after-", "refused-")):
+        if self._was_stopped and self._moved is not None and kind.startswith(("after-", "refused-", "cancelled-")):
             os.write(self._moved, b"!")
             self._moved = None
         if self._jumps and kind.startswith("after-do_"):

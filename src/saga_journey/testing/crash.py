@@ -11,6 +11,7 @@ has not heard of it. "after" a handler: its effect is there, and nobody knows.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import os
@@ -60,7 +61,10 @@ def kill() -> None:
 
 
 class CrashingStore(WrappedStore):
-    """Crosses a boundary before and after each write; `refused-…` instead of `after-…` when it raises."""
+    """Crosses a boundary before and after each write; `refused-…` instead of `after-…` when it raises.
+
+    `cancelled-…` when whoever waited for it was cancelled: the write itself may be there or not.
+    """
 
     def __init__(self, inner: Store, boundaries: Boundaries) -> None:
         super().__init__(inner)
@@ -74,6 +78,9 @@ class CrashingStore(WrappedStore):
         try:
             result = await write()
             end = "after"
+        except asyncio.CancelledError:
+            end = "cancelled"
+            raise
         finally:
             self.writing -= 1
             self._boundaries.cross(f"{end}-{name}")

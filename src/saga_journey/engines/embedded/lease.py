@@ -62,10 +62,11 @@ class Lease:
                     had_run_out = False
                 self._runs_until(now + self._seconds)
                 rest = self._seconds / 3
-            except StoreError as error:
+            except Exception as error:  # whatever it is: without a lease this worker would call nothing any more
                 rest = min(rest, TRY_AGAIN)
                 if not isinstance(error, StoreFull | StoreUnreachable):  # of these the store has told, once
-                    log.warning("the lease could not be renewed: %s", error)
+                    unforeseen = None if isinstance(error, StoreError) else error
+                    log.warning("the lease could not be renewed: %s", error, exc_info=unforeseen)
 
     async def _time_to_renew(self, rest: float) -> None:
         """After a rest; at once when a run waits for it, or when the store can be written again."""
