@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,24 +22,24 @@ class Proxy:
         self._through.set()
         self._hangs_at: bytes | None = None
         self.hung = asyncio.Event()
-        self._ways: set[asyncio.Task[None]] = set()
-        self._clients: list[asyncio.StreamWriter] = []
+        self._clients: set[socket.socket] = set()
 
     async def __aenter__(self) -> Self:
-        self._door = await asyncio.start_server(self._came_in, "127.0.0.1", 0)
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self._door.setblocking(False)
+        self._letting_in = asyncio.create_task(self._let_in())
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._door.close()
-        for way in self._ways:
-            way.cancel()
-        await asyncio.gather(*self._ways, return_exceptions=True)
-        await self._door.wait_closed()
+        self._letting_in.cancel()
+        await asyncio.wait([self._letting_in])
+        for still_open in (self._door, *self._clients):
+            still_open.close()
 
     @property
     def url(self) -> str:
         """The same database, through this proxy."""
-        port = self._door.sockets[0].getsockname()[1]
+        port = self._door.getsockname()[1]
         return urlunsplit(self._server._replace(netloc=f"postgres@127.0.0.1:{port}"))
 
     def hang(self) -> None:
@@ -57,8 +59,7 @@ class Proxy:
     def cut(self) -> None:
         """All clients are cut off, and see it. What the server is doing for them it goes on doing."""
         for client in self._clients:
-            client.transport.abort()
-        self._clients.clear()
+            _end(client)
 
     def forget(self) -> None:
         """Those who are connected are never answered again, and are not told; whoever connects anew gets through."""
@@ -68,27 +69,40 @@ class Proxy:
 
     # --- how ---
 
-    async def _came_in(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        through = self._through
-        self._clients.append(to_client)
-        await through.wait()
-        from_server, to_server = await asyncio.open_connection(self._server.hostname, self._server.port)
-        for source, target, asking in ((from_client, to_server, True), (from_server, to_client, False)):
-            way = asyncio.create_task(self._pass_on(source, target, through, asking=asking))
-            self._ways.add(way)
-            way.add_done_callback(self._ways.discard)
+    async def _let_in(self) -> None:
+        async with asyncio.TaskGroup() as connections:
+            while True:
+                client, _ = await asyncio.get_running_loop().sock_accept(self._door)
+                self._clients.add(client)
+                connections.create_task(self._connect(client, self._through))
+
+    async def _connect(self, client: socket.socket, through: asyncio.Event) -> None:
+        """A client to the server, until one of the two has gone."""
+        try:
+            await through.wait()
+            with suppress(OSError), socket.socket() as server:  # the server is not there
+                server.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(server, (self._server.hostname, self._server.port))
+                async with asyncio.TaskGroup() as ways:
+                    ways.create_task(self._pass_on(client, server, through, asking=True))
+                    ways.create_task(self._pass_on(server, client, through, asking=False))
+        finally:
+            self._clients.discard(client)
+            client.close()
 
     async def _pass_on(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, through: asyncio.Event, *, asking: bool
+        self, source: socket.socket, target: socket.socket, through: asyncio.Event, *, asking: bool
     ) -> None:
-        try:
-            while some := await source.read(65536):
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):  # one side is gone, and so is the other one
+            while some := await loop.sock_recv(source, 65536):
                 if asking and self._hangs_at is not None and self._hangs_at in some:
                     self.hang()
                 await through.wait()
-                target.write(some)
-                await target.drain()
-        except OSError:
-            pass  # one side is gone, and so is the other one
-        finally:
-            target.close()
+                await loop.sock_sendall(target, some)
+        _end(target)
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):  # it has ended already
+        connection.shutdown(socket.SHUT_RDWR)
