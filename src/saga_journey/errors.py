@@ -38,6 +38,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Collection, Sequence
+from typing import ClassVar
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 100
@@ -109,17 +110,17 @@ class KeyConflict(SagaJourneyError):
 class UnknownSaga(SagaJourneyError):
     """No saga of this tenant has this id. Another tenant's saga does not exist for you."""
 
+    _says: ClassVar[str] = "no saga {} here: `saga ls` lists the ones you can see"
+
     def __init__(self, saga_id: str) -> None:
         self.saga_id = saga_id
-        super().__init__(f"no saga {brief(saga_id)} here: `saga ls` lists the ones you can see")
+        super().__init__(self._says.format(brief(saga_id)))
 
 
 class Archived(UnknownSaga):
     """It ended long ago, and was moved to the archive: it cannot be undone or asked any more."""
 
-    def __init__(self, saga_id: str) -> None:
-        super().__init__(saga_id)
-        self.args = (f"{brief(saga_id)} ended long ago and was archived: what it was is in the table `archive`",)
+    _says: ClassVar[str] = "{} ended long ago and was archived: what it was is in the table `archive`"
 
 
 class UnknownJourney(SagaJourneyError):

@@ -35,7 +35,7 @@ class SqliteFile:
     def __init__(self, given: Given) -> None:
         """Raises Problem for a URL that names no file."""
         self._given = given
-        self.path = _path_of(given)
+        self.path: Path = _path_of(given)
 
     @property
     def name(self) -> str:

@@ -30,7 +30,7 @@ class Lease:
         self._seconds = seconds
         self._look = look
         self._owner = 0
-        self.until = 0.0  # by store time; the store itself may give it a moment more, never less
+        self.until: float = 0.0  # by store time; the store itself may give it a moment more, never less
         self._asked = asyncio.Event()
         self._renewed: asyncio.Future[None] | None = None
 

@@ -79,7 +79,7 @@ class Scheduler:
         self._waiting: set[RunKey] = set()  # runs started here that found no place
         self._behind = False  # the last claim took all it asked for: there may be more
         self.owner: int | None = None
-        self.lease = Lease(store, clock, settings.lease, self._look_what_is_left)
+        self.lease: Lease = Lease(store, clock, settings.lease, self._look_what_is_left)
         self._served: dict[int, bool] = {}
         self._nudged = asyncio.Event()
         self._timer: Timer | None = None

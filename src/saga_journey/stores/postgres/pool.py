@@ -46,7 +46,7 @@ class Pool:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self.round_trips = 0
+        self.round_trips: int = 0
         self._free: list[Connection] = []
         self._places = asyncio.Semaphore(AT_MOST)
         self._closed = False

@@ -34,7 +34,7 @@ from saga_journey.ports import (
 )
 from saga_journey.stores.definitions import Definition, StoredDefinitions
 from saga_journey.stores.postgres.claiming import Claiming, Unclear, record
-from saga_journey.stores.postgres.connection import connect, parse_url
+from saga_journey.stores.postgres.connection import Address, connect, parse_url
 from saga_journey.stores.postgres.figures import PostgresFigures
 from saga_journey.stores.postgres.listening import Listening, asks_time
 from saga_journey.stores.postgres.migrate import migrate
@@ -54,7 +54,7 @@ class PostgresStore(StoredDefinitions):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self.address = parse_url(url)
+        self.address: Address = parse_url(url)
         self._server_time = ServerTime()
         self._now: Callable[[], float] = self._server_time
         self._pool = Pool(self.address)

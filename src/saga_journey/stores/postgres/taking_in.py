@@ -65,7 +65,7 @@ class PostgresTarget:
         pending = [migration.title for migration in found.pending()]
         async with with_explanations(self._address), one_transaction(self._db):
             there = {row[0] for row in await self._db.fetch(_sql["there"], [*TABLES, "moved_from"])}
-            occupied = [
+            occupied: list[Table] = [
                 table for table in TABLES if table in there and table != "owner" and await self._has_rows(table)
             ]
             rows = await self._db.fetch(_sql["took_in"]) if "moved_from" in there else []

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+from asyncpg.transaction import Transaction
 
 from saga_journey.stores.postgres.connection import SESSION
 from saga_journey.stores.server_url import Address
@@ -13,7 +14,7 @@ from saga_journey.stores.server_url import Address
 _NOT_FOR_EVER = f"set local idle_in_transaction_session_timeout = '{SESSION['idle_in_transaction_session_timeout']}'"
 
 
-async def begun(db: asyncpg.Connection, address: Address) -> asyncpg.transaction.Transaction:
+async def begun(db: asyncpg.Connection, address: Address) -> Transaction:
     """A transaction that is under way: commit it, or lose the connection."""
     transaction = db.transaction(isolation="read_committed")
     await transaction.start()

@@ -17,7 +17,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from saga_journey.errors import Closed, StoreError, StoreFull, StoreReadOnly
 from saga_journey.ports import NewRun, TurnWrite
@@ -48,9 +48,9 @@ class Writer:
         """`news` is told after each batch that others should hear of; whether they should hear at once."""
         self.address = address
         self.owners: set[int] = set()
-        self.commits = 0
-        self.round_trips = 0
-        self.stalled = False
+        self.commits: int = 0
+        self.round_trips: int = 0
+        self.stalled: bool = False
         self._why = StoreError("")
         self._probe: asyncio.Task[None] | None = None
         self._news = news
@@ -209,7 +209,7 @@ class _Lane:
         self._db: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self.batch: list[Waiting] = []
-        self.loading = False  # it has a batch, which is not on its way yet
+        self.loading: bool = False  # it has a batch, which is not on its way yet
 
     @property
     def busy(self) -> bool:
@@ -272,7 +272,7 @@ class _Lane:
             rows = await self._ask(db, "start_runs", *batches.start_arguments(starts))
             self._writer.commits += 1
             return [batches.started(new, row) for new, row in zip(starts, rows, strict=True)]
-        turns: Any = sorted(writes, key=_key)
+        turns = sorted(cast("Sequence[TurnWrite]", writes), key=_key)
         owners = self._writer.owners
         said = await self._commit(db, turns, owners, checked=checked or not owners)
         said = said or await self._commit(db, turns, owners, checked=True)

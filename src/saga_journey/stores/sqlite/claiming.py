@@ -65,7 +65,7 @@ class Claiming:
         self._locks = locks
         self._after = (0, 0)  # the tenant and definition that got something last
         self._odd = False
-        self.moved = False  # a run that somebody has held before, perhaps this process: claims have to be proved
+        self.moved: bool = False  # a run that somebody has held before, perhaps this process: claims have to be proved
 
     def claim(self, db: sqlite3.Connection, wanted: Wanted, now: float) -> Claimed:
         others = {o: is_dead for o, is_dead in self._owners(db, now).items() if o != wanted.owner}

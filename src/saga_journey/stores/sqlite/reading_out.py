@@ -37,7 +37,7 @@ class SqliteSource:
 
     def __init__(self, url: str) -> None:
         """Raises StoreError when there is no such file, or it cannot be read."""
-        self.name = parse_url(url)
+        self.name: str = parse_url(url)
         if not Path(self.name).is_file():
             raise StoreError(f"there is no database {self.name}: check the path of the URL")
         with self._explained():

@@ -105,7 +105,7 @@ class Stage:
     def __init__(
         self, opened: Callable[[], Awaitable[Store]], tell_time: Callable[[Store, Callable[[], float]], None]
     ) -> None:
-        self.clock = ManualClock()
+        self.clock: ManualClock = ManualClock()
         self._opened = opened
         self._tell_time = tell_time
         self._stores: list[Store] = []

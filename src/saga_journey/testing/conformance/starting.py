@@ -179,13 +179,14 @@ class Starting(Chapter):
     async def test_through_waits_for_starts_and_commits_that_were_asked_for(self, stage: Stage) -> None:
         checkout, worker = await stage.journey(), await stage.worker()
         runs = await stage.start_many(checkout, 20, worker)
-        asked = [asyncio.ensure_future(stage.store.commit(stage.turn(run))) for run in runs]
-        asked += [asyncio.ensure_future(stage.store.start(stage.new(checkout))) for _ in range(20)]  # type: ignore[arg-type]
+        turns = [asyncio.ensure_future(stage.store.commit(stage.turn(run))) for run in runs]
+        starts = [asyncio.ensure_future(stage.store.start(stage.new(checkout))) for _ in range(20)]
         await asyncio.sleep(0)
         await stage.store.through()
         assert len(await stage.store.search("acme", ALL)) == 40
         assert [len(await stage.store.load(run.key)) for run in runs] == [2] * 20
-        await asyncio.gather(*asked)
+        await asyncio.gather(*turns)
+        await asyncio.gather(*starts)
 
     async def test_what_is_under_way_when_the_store_closes_is_told_the_truth(self, stage: Stage) -> None:
         checkout = await stage.journey()
