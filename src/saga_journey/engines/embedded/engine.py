@@ -101,6 +101,7 @@ class EmbeddedEngine:
         self._closed = False
 
     async def open(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._stop_listening = self._store.on_change(self._others_wrote)
         if self._working:
             try:
@@ -189,10 +190,10 @@ class EmbeddedEngine:
     # --- moving a run ---
 
     def _spawn(self, run: OwnedRun) -> asyncio.Task[None]:
-        return asyncio.create_task(self._drive(run))  # the run, which is owned as long as the task lives, keeps it
+        return self._loop.create_task(self._drive(run))  # the run, which is owned as long as the task lives, keeps it
 
     def _background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -365,7 +366,7 @@ class EmbeddedEngine:
 
     async def _sleep(self, run: OwnedRun, until: float | None = None) -> None:
         """Until then, or else until the next attempt is due; or something else arrives for the run."""
-        run.sleeper = asyncio.get_running_loop().create_future()
+        run.sleeper = self._loop.create_future()
         if until is None:
             due = None if self._calls_nothing_more(run) else next_due(run.state, run.calling)
             until = NEVER if due is None else due
@@ -418,7 +419,7 @@ class EmbeddedEngine:
     async def send(self, key: RunKey, command_id: str, command: External) -> Answer:
         """Stores the command, and returns the answer of the run's owner. The same id again gives the same answer."""
         name, body = encode_command(command)
-        asked = self._asked.setdefault((key, command_id), asyncio.get_running_loop().create_future())
+        asked = self._asked.setdefault((key, command_id), self._loop.create_future())
         try:
             answer = await self._store.send(key, command_id, name, body)
             if answer is not None:
@@ -440,7 +441,7 @@ class EmbeddedEngine:
         """The future of the run's next settled state, as far as this process moves it."""
         if self._closed:
             raise _closed()
-        watcher: asyncio.Future[RunState | None] = asyncio.get_running_loop().create_future()
+        watcher: asyncio.Future[RunState | None] = self._loop.create_future()
         self._watchers.setdefault(key, []).append(watcher)
         return watcher
 
@@ -460,7 +461,7 @@ class EmbeddedEngine:
 
     def change(self) -> asyncio.Future[None]:
         if self._others is None or self._others.done():
-            self._others = asyncio.get_running_loop().create_future()
+            self._others = self._loop.create_future()
         return self._others
 
     def _others_wrote(self) -> None:
@@ -519,7 +520,7 @@ class EmbeddedEngine:
         self._closed = self._turns.stopping = True
         self._stop_listening()
         if self._starting:
-            self._none_starting = asyncio.get_running_loop().create_future()
+            self._none_starting = self._loop.create_future()
             await self._none_starting  # what is being started is ours to release
         if self._working:
             await self._scheduler.close()

@@ -1,4 +1,8 @@
-"""What is written in batches, as the arrays that the functions of migration 0002 take."""
+"""What is written in batches, as the arrays that the functions of migration 0002 take.
+
+asyncpg asks each element of a list several times what it is. For texts that is quick; for whole numbers the text of the
+array is written and read in a fifth of the time.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,11 @@ from saga_journey.ports import Conflict, Fenced, NewRun, OutboxRow, RunKey, Star
 WRITTEN, FENCED, CONFLICT = 0, 1, 2
 
 
+def _array(values: Sequence[int | None]) -> str:
+    """Whole numbers, booleans among them, as PostgreSQL reads an array."""
+    return "{" + repr(values)[1:-1].replace("None", "NULL") + "}"
+
+
 # --- starts ---
 
 
@@ -20,14 +29,14 @@ def start_arguments(starts: Sequence[NewRun]) -> tuple[Any, ...]:
     keys = [new.start_key for new in starts]
     sides = {place: _new_side(new) for place, new in enumerate(starts, 1) if new.outbox or new.children}
     return (
-        [new.tenant for new in starts],
+        _array([new.tenant for new in starts]),
         [new.saga_id for new in starts],
-        [new.definition for new in starts],
+        _array([new.definition for new in starts]),
         [new.journey for new in starts],
         [new.turn for new in starts],
         [new.at for new in starts],
         [new.due_at for new in starts],
-        [new.owner for new in starts],
+        _array([new.owner for new in starts]),
         [None if key is None else key.key for key in keys],
         [None if key is None else key.fingerprint for key in keys],
         json.dumps(sides) if sides else None,
@@ -61,21 +70,21 @@ def turn_arguments(turns: Sequence[TurnWrite], owners: Collection[int], *, check
     changed = [(place, turn.row) for place, turn in enumerate(turns, 1) if turn.row is not None]
     sides = {place: side for place, turn in enumerate(turns, 1) if (side := _side(turn))}
     return (
-        sorted(owners),
+        _array(sorted(owners)),
         checked,
-        [turn.key.tenant for turn in turns],
-        [turn.key.run for turn in turns],
-        [turn.seq for turn in turns],
-        [turn.epoch for turn in turns],
+        _array([turn.key.tenant for turn in turns]),
+        _array([turn.key.run for turn in turns]),
+        _array([turn.seq for turn in turns]),
+        _array([turn.epoch for turn in turns]),
         [turn.at for turn in turns],
         [turn.events for turn in turns],
-        [place for place, _ in changed],
+        _array([place for place, _ in changed]),
         [row.status for _, row in changed],
-        [row.owner for _, row in changed],
+        _array([row.owner for _, row in changed]),
         [row.due_at for _, row in changed],
-        [row.lost for _, row in changed],
-        [row.needs for _, row in changed],
-        [row.stopped for _, row in changed],
+        _array([row.lost for _, row in changed]),
+        _array([row.needs for _, row in changed]),
+        _array([row.stopped for _, row in changed]),
         json.dumps(sides) if sides else None,
     )
 

@@ -1,11 +1,17 @@
 -- Every statement of the PostgreSQL store, apart from what is written in batches (migrations/0002_functions.sql).
 -- Everything is named with its schema: behind a pooler, no connection remembers a search path.
 
+-- Whole numbers and booleans come as the text of an array (batches.py says why).
+
 -- name: start_runs
-select * from saga_journey.start_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+select * from saga_journey.start_runs(
+    $1::text::integer[], $2, $3::text::integer[], $4, $5, $6, $7, $8::text::integer[], $9, $10, $11);
 
 -- name: commit_turns
-select saga_journey.commit_turns($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
+select saga_journey.commit_turns(
+    $1::text::integer[], $2, $3::text::integer[], $4::text::bigint[], $5::text::integer[], $6::text::integer[], $7, $8,
+    $9::text::integer[], $10, $11::text::integer[], $12, $13::text::integer[], $14::text::boolean[],
+    $15::text::integer[], $16);
 
 -- name: tenant_number
 select saga_journey.tenant_number($1);
