@@ -503,7 +503,7 @@ class Store(Protocol):
 
         A family is a run that nobody else started, with all its children: it goes when all of them have ended, and
         nothing of it waits to be published. `archive` keeps what it was, in a table of its own, where no run is looked
-        for. A start key goes with its run. Where an answer may be lost, the families of two calls may go.
+        for. A start key goes with its run.
         """
         ...
 

@@ -3,6 +3,7 @@
 applied   its COMMIT waits for a standby that does not exist: the rows are there, and no answer will come
 lost      it waits for a lock that somebody else holds: nothing is there, and nothing will be
 late      its COMMIT waits as above, and goes on waiting when its client has been cut off, and tries again
+swallowed its COMMIT never arrives: nothing is there, and nothing will be
 """
 
 from __future__ import annotations
@@ -76,6 +77,11 @@ class Interference:
             pass
         await self._nobody_is_waited_for()
         return await writing
+
+    async def swallowed(self, write: Write[T], table: str) -> T:
+        """What the write gives whose COMMIT got lost on its way: of those that send one apart from what it commits."""
+        self._proxy.cut_at(b"COMMIT;")
+        return await write()
 
     async def _waiting(self, writing: asyncio.Future[Any], waits: str) -> int:
         """The backend that waits."""

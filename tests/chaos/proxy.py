@@ -21,20 +21,25 @@ class Proxy:
         self._through = asyncio.Event()
         self._through.set()
         self._hangs_at: bytes | None = None
+        self._cuts_at: bytes | None = None
         self.hung = asyncio.Event()
-        self._clients: set[socket.socket] = set()
+        self._clients: dict[socket.socket, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
         self._door = socket.create_server(("127.0.0.1", 0))
         self._door.setblocking(False)
-        self._letting_in = asyncio.create_task(self._let_in())
+        asyncio.get_running_loop().add_reader(self._door, self._let_in)
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._letting_in.cancel()
-        await asyncio.wait([self._letting_in])
-        for still_open in (self._door, *self._clients):
-            still_open.close()
+        asyncio.get_running_loop().remove_reader(self._door)
+        self._door.close()
+        there = dict(self._clients)
+        for connected in there.values():
+            connected.cancel()
+        await asyncio.gather(*there.values(), return_exceptions=True)
+        for client in there:
+            client.close()  # a task that never began has not done it
 
     @property
     def url(self) -> str:
@@ -49,6 +54,10 @@ class Proxy:
     def hang_at(self, sent: bytes) -> None:
         """As soon as a client sends this, which does not arrive any more."""
         self._hangs_at = sent
+
+    def cut_at(self, sent: bytes) -> None:
+        """Whoever sends this next is cut off, and it does not arrive."""
+        self._cuts_at = sent
 
     def go_on(self) -> None:
         """All that was sent meanwhile arrives now."""
@@ -69,12 +78,10 @@ class Proxy:
 
     # --- how ---
 
-    async def _let_in(self) -> None:
-        async with asyncio.TaskGroup() as connections:
-            while True:
-                client, _ = await asyncio.get_running_loop().sock_accept(self._door)
-                self._clients.add(client)
-                connections.create_task(self._connect(client, self._through))
+    def _let_in(self) -> None:
+        client, _ = self._door.accept()
+        client.setblocking(False)
+        self._clients[client] = asyncio.create_task(self._connect(client, self._through))
 
     async def _connect(self, client: socket.socket, through: asyncio.Event) -> None:
         """A client to the server, until one of the two has gone."""
@@ -87,7 +94,7 @@ class Proxy:
                     ways.create_task(self._pass_on(client, server, through, asking=True))
                     ways.create_task(self._pass_on(server, client, through, asking=False))
         finally:
-            self._clients.discard(client)
+            del self._clients[client]
             client.close()
 
     async def _pass_on(
@@ -98,6 +105,9 @@ class Proxy:
             while some := await loop.sock_recv(source, 65536):
                 if asking and self._hangs_at is not None and self._hangs_at in some:
                     self.hang()
+                if asking and self._cuts_at is not None and self._cuts_at in some:
+                    self._cuts_at = None
+                    break
                 await through.wait()
                 await loop.sock_sendall(target, some)
         _end(target)

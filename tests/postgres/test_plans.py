@@ -98,7 +98,8 @@ HOT = {
     "take_due": Asked("take_due", (1, NOW, False, [1, 2], [1, 6], [32, 32]), {"run_queue", "run_pkey"}),
     "take_due, to be undone": Asked("take_due", (1, NOW, True, [1, 2], [1, 6], [32, 32]), {"run_queue", "run_pkey"}),
     "next_due": Asked("next_due", (NOW,), {"run_due"}),
-    "take_fragile": Asked("take_fragile", (1, NOW, SERVED), {"run_fragile", "run_pkey"}),
+    "fragile_groups": Asked("fragile_groups", (NOW, SERVED), {"run_fragile"}),
+    "take_fragile": Asked("take_fragile", (1, NOW, 1, 1), {"run_fragile", "run_pkey"}),
     "take_unserved": Asked(
         "take_unserved", (1, NOW, NOW - 500, [1, 2], ROOM), {"run_queue", "run_fragile", "run_pkey"}
     ),

@@ -6,7 +6,8 @@ another one who still wants (Bertsekas and Gallager, Data Networks, 6.5.2). Pure
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from saga_journey.config import Limits
@@ -22,7 +23,7 @@ class Group(NamedTuple):
     due: int
 
 
-InUse = Mapping[tuple[str, str], int]
+InUse = Counter[tuple[str, str]]
 """How many runs are moved now, by the names of tenant and journey."""
 
 

@@ -8,33 +8,24 @@ batches, and marked: from then on each of its writes has to prove that its claim
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import asyncpg
-
 from saga_journey.core.state import SagaStatus
 from saga_journey.ports import CRASH_LOOP, Claimed, ClaimedRun, JournalRow, RunKey, RunRecord, StoredCommand, Wanted
 from saga_journey.stores.boot_clock import boot_clock
-from saga_journey.stores.postgres.connection import lost
 from saga_journey.stores.postgres.pool import Connection, Pool
 from saga_journey.stores.postgres.server_time import ServerTime
-from saga_journey.stores.postgres.transactions import begun, in_one
+from saga_journey.stores.postgres.transactions import begun, committed, in_one
 from saga_journey.stores.queries import load_queries
-from saga_journey.stores.shares import Group, shares
+from saga_journey.stores.shares import Group, InUse, shares
 
 MOST_GROUPS = 256
 """So many tenants and definitions get something in one claim; the next one goes on behind them."""
 
 _sql = load_queries("saga_journey.stores.postgres")
-
-
-class Unclear(Exception):
-    """The COMMIT of a claim got no answer. `claimed` is what it would have given."""
-
-    def __init__(self, claimed: Claimed) -> None:
-        self.claimed = claimed
 
 
 class Taken(NamedTuple):
@@ -51,8 +42,8 @@ class _Moment:
     """What a claim knows, and what it has got so far."""
 
     now: float
+    server_start: float
     others_live: bool
-    may_judge: bool
     room: int
     forward: int
     taken: list[Taken] = field(default_factory=list)
@@ -70,53 +61,45 @@ class _Moment:
 
 
 class Claiming:
-    """Claims for the workers of this process. `server_start`: when the server came up; 0 on a time of one's own."""
+    """Claims for the workers of this process."""
 
-    def __init__(
-        self, pool: Pool, time: Callable[[], float | None], server_time: ServerTime, server_start: float
-    ) -> None:
+    def __init__(self, pool: Pool, time: Callable[[], float | None], server_time: ServerTime) -> None:
         self._pool = pool
         self._time = time
         self._server_time = server_time
-        self.server_start = server_start
         self._odd = False
         self._after = (0, 0)  # the tenant and definition that got something last
 
     async def claim(self, db: Connection, wanted: Wanted) -> Claimed:
         """Raises Unclear when nobody knows whether it was committed; whatever else it raises, it was not."""
         transaction = await begun(db, self._pool.address)
-        claimed = await self._claimed(db, wanted)
-        try:
-            await transaction.commit()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            if lost(error):
-                raise Unclear(claimed) from error
-            raise
-        return claimed
+        return await committed(transaction, await self._claimed(db, wanted))
 
-    async def still_ours(self, db: Connection, owner: int, claimed: Claimed) -> Claimed:
-        """The runs of an unclear claim that this owner has got."""
+    async def still_ours(self, db: Connection, owner: int, claimed: Claimed) -> Claimed | None:
+        """The runs of an unclear claim that this owner has got; None: it has got none, and may claim again."""
+        if not claimed.runs:
+            return claimed
         keys = [run.record.key for run in claimed.runs]
         async with in_one(db, self._pool.address):
             rows = await self._ask(db, "still_ours", [k.tenant for k in keys], [k.run for k in keys])
         held = {(row[0], row[1]): row[2] for row in rows if row[3] == owner}
         claimed.runs = [run for run in claimed.runs if held.get(run.record.key) == run.record.epoch]
-        return claimed
+        return claimed if claimed.runs else None
 
     async def _claimed(self, db: Connection, wanted: Wanted) -> Claimed:
         asked = boot_clock()
         (row,) = await self._ask(db, "how_it_stands", wanted.owner, self._time(), wanted.grace)
-        now, others_live, may_judge = row
+        now, others_live, may_judge, server_start = row
         if self._time() is None:  # what is decided of these runs must not be dated before they were claimed
             self._server_time.said(now, asked, boot_clock())
-        moment = _Moment(now, others_live, may_judge, wanted.room, wanted.forward)
+        moment = _Moment(now, server_start, others_live, wanted.room, wanted.forward)
         await self._ask(db, "bury_owners", wanted.owner, moment.now)
         await self._ask(db, "forget_owners", wanted.owner, moment.now)
-        if moment.may_judge:
+        if may_judge:
             await self._from_the_dead(db, wanted, moment)
-        if wanted.fragile and not moment.has_fragile and moment.room > 0:
-            moment.got(await self._ask(db, "take_fragile", wanted.owner, moment.now, list(wanted.served)))
-        await self._from_the_queue(db, wanted, moment)
+        in_use = await self._in_use(db, wanted)
+        await self._fragile(db, wanted, moment, in_use)
+        await self._from_the_queue(db, wanted, moment, in_use)
         await self._unserved(db, wanted, moment)
         (due,) = await self._ask(db, "next_due", moment.now)
         return Claimed(await self._runs(db, moment.taken), due[0])
@@ -124,7 +107,7 @@ class Claiming:
     # --- what dead owners left ---
 
     async def _from_the_dead(self, db: Connection, wanted: Wanted, moment: _Moment) -> None:
-        found = await self._ask(db, "dead_owners", wanted.owner, moment.now, self.server_start)
+        found = await self._ask(db, "dead_owners", wanted.owner, moment.now, moment.server_start)
         if not found or moment.room <= 0:
             return
         rows = await self._ask(db, "still_dead", [row[0] for row in found], moment.now)
@@ -157,17 +140,32 @@ class Claiming:
 
     # --- what waits ---
 
-    async def _from_the_queue(self, db: Connection, wanted: Wanted, moment: _Moment) -> None:
+    async def _in_use(self, db: Connection, wanted: Wanted) -> InUse:
+        """How many runs are held, by tenant and journey; asked only when there are limits, by one at a time."""
+        if not wanted.limits.on_claims:
+            return Counter()
+        await self._ask(db, "lock_limits")
+        return Counter({(tenant, journey): count for tenant, journey, count in await self._ask(db, "in_use")})
+
+    async def _fragile(self, db: Connection, wanted: Wanted, moment: _Moment, in_use: InUse) -> None:
+        """One that was released and may kill its worker, if no other one is moved here."""
+        if not wanted.fragile or moment.has_fragile or moment.room <= 0:
+            return
+        rows = await self._ask(db, "fragile_groups", moment.now, list(wanted.served))
+        for group, _ in shares([Group(t, d, j, name, 1) for t, d, j, name in rows], 1, wanted.limits, in_use):
+            got = moment.got(
+                await self._ask(db, "take_fragile", wanted.owner, moment.now, group.tenant, group.definition)
+            )
+            in_use[group.tenant_name, group.journey] += got
+
+    async def _from_the_queue(self, db: Connection, wanted: Wanted, moment: _Moment, in_use: InUse) -> None:
         """What is to be undone gets half of the room, what goes forward the rest, and what is left is for both."""
         if moment.room <= 0:
             return
-        if wanted.limits.on_claims:
-            await self._ask(db, "lock_limits")
         undoing = await self._groups(db, wanted, moment, undoing=True)
         forward = await self._groups(db, wanted, moment, undoing=False)
         self._odd = not self._odd  # half of an only place is one, in turn
         half = (moment.room + self._odd) // 2 if forward and moment.forward > 0 else moment.room
-        in_use = await self._in_use(db, wanted)
         undoing = await self._take(db, wanted, moment, undoing, half, in_use, undo=True)
         await self._take(db, wanted, moment, forward, moment.most(undo=False), in_use, undo=False)
         await self._take(db, wanted, moment, undoing, moment.room, in_use, undo=True)
@@ -185,12 +183,6 @@ class Claiming:
                 break
         return list(found.values())
 
-    async def _in_use(self, db: Connection, wanted: Wanted) -> dict[tuple[str, str], int]:
-        """How many runs are held, by tenant and journey; asked only when there are limits."""
-        if not wanted.limits.on_claims:
-            return {}
-        return {(tenant, journey): count for tenant, journey, count in await self._ask(db, "in_use")}
-
     async def _take(
         self,
         db: Connection,
@@ -198,7 +190,7 @@ class Claiming:
         moment: _Moment,
         groups: list[Group],
         most: int,
-        in_use: dict[tuple[str, str], int],
+        in_use: InUse,
         *,
         undo: bool,
     ) -> list[Group]:
@@ -211,8 +203,7 @@ class Claiming:
         moment.got(rows, undo=undo)
         self._after = (given[-1][0].tenant, given[-1][0].definition)
         for group, count in given:
-            key = (group.tenant_name, group.journey)
-            in_use[key] = in_use.get(key, 0) + count
+            in_use[group.tenant_name, group.journey] += count
         taken = dict(given)
         left = [group._replace(due=group.due - taken.get(group, 0)) for group in groups]
         return [group for group in left if group.due > 0]

@@ -18,7 +18,7 @@ import asyncpg
 from saga_journey.errors import Closed
 from saga_journey.stores.postgres.connection import ANSWER, Address, connect, explain
 from saga_journey.stores.postgres.fates import FAILURES, Fate, fate_of
-from saga_journey.stores.postgres.transactions import in_one
+from saga_journey.stores.postgres.transactions import Unclear, in_one
 
 log: logging.Logger = logging.getLogger("saga_journey.store")
 
@@ -31,6 +31,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 """Between two tries to reach the server (seconds): doubled each time, and no two processes in step."""
 PATIENCE = 10.0
 """So long a call that may be refused waits for the server (seconds)."""
+FOR_EVER = float("inf")
 TIMEOUT = ANSWER
 """An answer that takes longer counts as lost (seconds)."""
 
@@ -89,6 +90,23 @@ class Pool:
                 log.debug("trying again after %r", error)
             await pause(tries)
             tries += 1
+
+    async def once(
+        self,
+        work: Callable[[Connection], Awaitable[T]],
+        became: Callable[[Connection, T], Awaitable[T | None]],
+    ) -> T:
+        """What `work` gives, which is one transaction. When nobody knows whether it was committed, `became` looks.
+
+        It is given what `work` would have given, waits for whatever is still under way, and says what is there; None
+        when nothing is: then `work` is done again. Raises as `run` does, as long as nothing can have been committed.
+        """
+        try:
+            return await self.run(work)
+        except Unclear as unclear:
+            given: T = unclear.given
+        there = await self.run(lambda db: became(db, given), FOR_EVER)
+        return await self.once(work, became) if there is None else there
 
     async def fetch(self, sql: str, *values: Any) -> list[Any]:
         """Rows."""

@@ -80,14 +80,18 @@ where o.owner in (
 );
 
 -- name: how_it_stands
--- Store time; whether anybody else is alive, or was $3 seconds ago and may come back; and whether this worker may judge who is dead. Who was down cannot know:
--- after the server came up, or this worker came back, every lease gets its time once more.
+-- Store time; whether anybody else is alive, or was $3 seconds ago and may come back; whether this worker may judge who is
+-- dead; and when the server came up (0 in a test with its own time). Who was down cannot know: after the server came up,
+-- or this worker came back, every lease gets its time once more.
 select n, exists (select from saga_journey.owner o where o.owner <> $1 and o.lease_until + $3 >= n),
-    not exists (select from saga_journey.owner o where o.owner = $1 and o.lapsed_at + o.lease > n)
+    not exists (
+        select from saga_journey.owner o
+        where o.owner = $1 and (o.lease_until < n or o.lapsed_at + o.lease > n)),
+    case when $2 is null then extract(epoch from pg_postmaster_start_time())::double precision else 0 end
 from (select coalesce($2, saga_journey.clock()) as n) t;
 
 -- name: dead_owners
--- Those that left runs, locked: their last batch has ended. $3: when the server came up, 0 in a test with its own time.
+-- Those that left runs, locked: their last batch has ended. $3: when the server came up.
 with dead as materialized (
     select owner from saga_journey.owner o
     where owner <> $1 and lease_until < $2 and $3 + lease < $2
@@ -95,9 +99,6 @@ with dead as materialized (
     order by owner
 )
 select owner from dead where pg_try_advisory_xact_lock(saga_journey.fence(), owner);
-
--- name: server_start
-select extract(epoch from pg_postmaster_start_time())::double precision;
 
 -- name: still_dead
 -- Looked at again under the lock: it may have renewed its lease just before. From now on each of its writes is checked.
@@ -126,11 +127,23 @@ from f
 where r.tenant = f.tenant and r.run = f.run
 returning r.tenant, r.run;
 
+-- name: fragile_groups
+-- The tenants and definitions of runs that wait and may kill their worker, the longest due first; of the first so many
+-- runs: there are few, or something is very wrong.
+select f.tenant, f.definition, d.name, t.name
+from (
+    select tenant, definition, due_at from saga_journey.run
+    where owner is null and due_at is not null and lost >= 2 and due_at <= $1 and definition = any($2::integer[])
+    order by due_at limit 1000
+) f
+join saga_journey.definition d on d.definition = f.definition join saga_journey.tenant t on t.tenant = f.tenant
+group by 1, 2, 3, 4 order by min(f.due_at);
+
 -- name: take_fragile
--- One run that may kill its worker.
+-- One of them.
 with f as materialized (
     select tenant, run from saga_journey.run
-    where owner is null and due_at is not null and lost >= 2 and due_at <= $2 and definition = any($3::integer[])
+    where owner is null and due_at is not null and lost >= 2 and due_at <= $2 and tenant = $3 and definition = $4
     order by due_at limit 1 for no key update skip locked
 )
 update saga_journey.run r set owner = $1, epoch = r.epoch + 1, updated_at = $2, empty_claims = 0, turning = false
@@ -357,7 +370,11 @@ join saga_journey.definition d on d.definition = r.definition
 where t.name = $1 and r.saga = $2;
 
 -- name: prune
-select saga_journey.prune($1, $2, $3);
+select gone, one_tenant, one_run from saga_journey.prune($1, $2, $3);
+
+-- name: is_there
+-- It waits for whoever is taking it out, and tells what has become of it.
+select from saga_journey.run where tenant = $1 and run = $2 for no key update;
 
 -- name: is_archived
 select from saga_journey.archive a join saga_journey.tenant t on t.tenant = a.tenant where t.name = $1 and a.saga = $2;

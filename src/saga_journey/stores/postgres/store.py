@@ -33,18 +33,17 @@ from saga_journey.ports import (
     Worker,
 )
 from saga_journey.stores.definitions import Definition, StoredDefinitions
-from saga_journey.stores.postgres.claiming import Claiming, Unclear, record
+from saga_journey.stores.postgres.claiming import Claiming, record
 from saga_journey.stores.postgres.connection import Address, connect, parse_url
 from saga_journey.stores.postgres.figures import PostgresFigures
 from saga_journey.stores.postgres.listening import Listening, asks_time
 from saga_journey.stores.postgres.migrate import migrate
 from saga_journey.stores.postgres.pool import Pool
+from saga_journey.stores.postgres.retention import prune, still_gone
 from saga_journey.stores.postgres.search import search_statement
 from saga_journey.stores.postgres.server_time import ServerTime
 from saga_journey.stores.postgres.writer import Writer
 from saga_journey.stores.queries import load_queries
-
-FOR_EVER = float("inf")
 
 _sql = load_queries("saga_journey.stores.postgres")
 
@@ -60,7 +59,7 @@ class PostgresStore(StoredDefinitions):
         self._pool = Pool(self.address)
         self._listening = Listening(self.address, f"process {uuid7().hex}", self._server_time)
         self._writer = Writer(self.address, self._listening.news)
-        self._claiming = Claiming(self._pool, self._own_time, self._server_time, 0.0)
+        self._claiming = Claiming(self._pool, self._own_time, self._server_time)
 
     @classmethod
     async def open(cls, url: str) -> PostgresStore:
@@ -71,7 +70,6 @@ class PostgresStore(StoredDefinitions):
             await migrate(db, store.address)
             for _ in range(3):
                 await asks_time(db, store._server_time)
-            ((store._claiming.server_start,),) = await store._pool.ask(db, _sql["server_start"])
         except SchemaTooNew as error:
             raise SchemaTooNew(f"{store.address.shown}: {error}") from None
         finally:
@@ -89,7 +87,6 @@ class PostgresStore(StoredDefinitions):
     def now(self, clock: Callable[[], float]) -> None:
         """A test brings a time of its own; then the server is told what time it is, and is not asked."""
         self._now = clock
-        self._claiming.server_start = 0.0
 
     def _own_time(self) -> float | None:
         return None if self._now is self._server_time else self._now()
@@ -185,11 +182,10 @@ class PostgresStore(StoredDefinitions):
         return [Worker(*row) for row in await self._ask("workers", self._own_time())]
 
     async def claim(self, wanted: Wanted) -> Claimed:
-        try:
-            return await self._pool.run(lambda db: self._claiming.claim(db, wanted))
-        except Unclear as unclear:
-            claimed = unclear.claimed
-        return await self._pool.run(lambda db: self._claiming.still_ours(db, wanted.owner, claimed), FOR_EVER)
+        return await self._pool.once(
+            lambda db: self._claiming.claim(db, wanted),
+            lambda db, claimed: self._claiming.still_ours(db, wanted.owner, claimed),
+        )
 
     async def wake_needy(self, served: Collection[int]) -> None:
         await self._ask("wake_needy", list(served), self._own_time())
@@ -235,7 +231,11 @@ class PostgresStore(StoredDefinitions):
         return [record(row) for row in await self._pool.fetch(statement, *values)]
 
     async def prune(self, before: float, most: int, *, archive: bool) -> int:
-        return int(await self._value("prune", before, most, archive))
+        pruned = await self._pool.once(
+            lambda db: prune(self._pool, db, before, most, archive=archive),
+            lambda db, pruned: still_gone(self._pool, db, pruned),
+        )
+        return pruned.runs
 
     async def is_archived(self, tenant: str, saga_id: str) -> bool:
         return bool(await self._ask("is_archived", tenant, saga_id))

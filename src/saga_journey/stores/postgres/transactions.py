@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 import asyncpg
 from asyncpg.transaction import Transaction
 
-from saga_journey.stores.postgres.connection import SESSION
+from saga_journey.stores.postgres.connection import SESSION, lost
 from saga_journey.stores.server_url import Address
+
+T = TypeVar("T")
 
 _NOT_FOR_EVER = f"set local idle_in_transaction_session_timeout = '{SESSION['idle_in_transaction_session_timeout']}'"
 
@@ -21,6 +24,27 @@ async def begun(db: asyncpg.Connection, address: Address) -> Transaction:
     if address.pooler:
         await db.execute(_NOT_FOR_EVER)
     return transaction
+
+
+class Unclear(Exception):
+    """A COMMIT got no answer. `given` is what the transaction would have given."""
+
+    def __init__(self, given: Any) -> None:
+        self.given = given
+
+
+async def committed(transaction: Transaction, given: T) -> T:
+    """What the transaction gives, now that it is committed.
+
+    Raises Unclear when nobody knows whether it was; whatever else it raises, it was not.
+    """
+    try:
+        await transaction.commit()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        if lost(error):
+            raise Unclear(given) from error
+        raise
+    return given
 
 
 @asynccontextmanager

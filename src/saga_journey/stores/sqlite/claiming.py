@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +24,7 @@ from saga_journey.ports import (
     StoredCommand,
     Wanted,
 )
-from saga_journey.stores.shares import Group, shares
+from saga_journey.stores.shares import Group, InUse, shares
 from saga_journey.stores.sqlite.locks import OwnerLocks
 
 MOST_GROUPS = 256
@@ -73,8 +74,9 @@ class Claiming:
         grace = 0.0 if alone else wanted.grace  # one that stands still and holds its lock may come back
         found = _Found(wanted, now, grace)
         self._from_the_dead(db, found, [o for o, is_dead in others.items() if is_dead])
-        self._fragile(db, found)
-        self._from_the_queue(db, found)
+        in_use = self._in_use(db, wanted)
+        self._fragile(db, found, in_use)
+        self._from_the_queue(db, found, in_use)
         if found.room > 0:
             asked = (json.dumps(list(wanted.served)), now - grace, found.room, wanted.known)
             found.unserved = _keys(db.execute(self._sql["unserved"], asked))
@@ -110,18 +112,30 @@ class Claiming:
                 found.got(keys, undo=undo)
                 found.has_fragile = found.has_fragile or (bool(keys) and not sturdy)
 
-    def _fragile(self, db: sqlite3.Connection, found: _Found) -> None:
-        if found.wanted.fragile and not found.has_fragile and found.room:
-            asked = (found.now, json.dumps(list(found.wanted.served)), FRAGILE)
-            found.keys += _keys(db.execute(self._sql["fragile"], asked))
+    def _in_use(self, db: sqlite3.Connection, wanted: Wanted) -> InUse:
+        """How many runs are held, by tenant and journey; asked only when there are limits."""
+        if not wanted.limits.on_claims:
+            return Counter()
+        return Counter({(tenant, journey): count for tenant, journey, count in db.execute(self._sql["in_use"])})
 
-    def _from_the_queue(self, db: sqlite3.Connection, found: _Found) -> None:
+    def _fragile(self, db: sqlite3.Connection, found: _Found, in_use: InUse) -> None:
+        """One that was released and may kill its worker, if no other one is moved here."""
+        if not found.wanted.fragile or found.has_fragile or not found.room:
+            return
+        asked = (found.now, json.dumps(list(found.wanted.served)), FRAGILE)
+        groups = [
+            Group(t, d, journey, name, 1) for t, d, journey, name in db.execute(self._sql["fragile_groups"], asked)
+        ]
+        for group, _ in shares(groups, 1, found.wanted.limits, in_use):
+            one = (found.now, FRAGILE, group.tenant, group.definition)
+            found.keys += _keys(db.execute(self._sql["fragile"], one))
+            in_use[group.tenant_name, group.journey] += 1
+
+    def _from_the_queue(self, db: sqlite3.Connection, found: _Found, in_use: InUse) -> None:
         """What is to be undone gets half of the room, what goes forward the rest, and what is left is for both."""
         if not found.room:
             return
-        wanted = found.wanted
         undoing, forward = (self._groups(db, found, undoing=undoing) for undoing in (True, False))
-        in_use = {(t, j): n for t, j, n in db.execute(self._sql["in_use"])} if wanted.limits.on_claims else {}
         self._odd = not self._odd  # half of an only place is one, in turn
         half = (found.room + self._odd) // 2 if forward and found.most(undo=False) else found.room
         self._take(db, found, undoing, half, in_use, undo=True)
@@ -162,7 +176,7 @@ class Claiming:
         found: _Found,
         groups: dict[Group, list[RunKey]],
         most: int,
-        in_use: dict[tuple[str, str], int],
+        in_use: InUse,
         *,
         undo: bool,
     ) -> None:
@@ -172,8 +186,7 @@ class Claiming:
             due = waiting[group.tenant, group.definition]
             found.got(due[:count], undo=undo)
             del due[:count]
-            key = (group.tenant_name, group.journey)
-            in_use[key] = in_use.get(key, 0) + count
+            in_use[group.tenant_name, group.journey] += count
             self._after = (group.tenant, group.definition)
 
     # --- what the new owner gets ---

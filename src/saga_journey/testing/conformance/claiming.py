@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
+from saga_journey.config import Limits
 from saga_journey.core.commands import APPLIED
 from saga_journey.core.state import SagaStatus
 from saga_journey.ports import CRASH_LOOP, FRAGILE, RunKey, StoredCommand
@@ -322,6 +323,18 @@ class Claiming(Chapter):
         await self._lost(stage, checkout, FRAGILE, 1)
         stage.outlive()
         assert [len(await worker.gets(checkout)) for _ in range(3)] == [1, 1, 0]
+
+    async def test_a_limit_holds_a_fragile_run_back_and_not_another_ones(self, stage: Stage) -> None:
+        checkout, refund, worker = await stage.journey(), await stage.journey(name="refund"), await stage.worker()
+        run = await stage.start(checkout, worker)
+        (held_back,) = await self._lost(stage, checkout, FRAGILE, 1)
+        stage.clock.advance(5)
+        (other,) = await self._lost(stage, refund, FRAGILE, 1)
+        limits = Limits(journeys={"checkout": 1})
+        assert await worker.gets(checkout, refund, limits=limits) == [other.key]
+        assert await worker.gets(checkout, refund, limits=limits) == []
+        await stage.store.commit(stage.release(run))
+        assert await worker.gets(checkout, refund, limits=limits) == [held_back.key]
 
     # --- handlers that came ---
 

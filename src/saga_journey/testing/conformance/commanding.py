@@ -34,6 +34,16 @@ class Commanding(Chapter):
         (claimed,) = (await worker.claim(checkout)).runs
         assert [command.command_id for command in claimed.commands] == ["c-1"]
 
+    async def test_a_run_that_is_due_keeps_its_place_when_a_command_comes(self, stage: Stage) -> None:
+        """Else who asks often waits for ever."""
+        checkout, worker = await stage.journey(), await stage.worker()
+        first = await stage.start(checkout)
+        stage.clock.advance(5)
+        await stage.start(checkout)
+        stage.clock.advance(5)
+        await stage.store.send(first.key, "c-1", "pause", "{}")
+        assert await worker.gets(checkout, room=1) == [first.key]
+
     async def test_the_same_id_is_the_same_command(self, stage: Stage) -> None:
         """Whatever it says now."""
         checkout, worker = await stage.journey(), await stage.worker()
