@@ -7,7 +7,7 @@ another one who still wants (Bertsekas and Gallager, Data Networks, 6.5.2). Pure
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from saga_journey.config import Limits
@@ -27,7 +27,7 @@ InUse = Counter[tuple[str, str]]
 """How many runs are moved now, by the names of tenant and journey."""
 
 
-def shares(groups: Sequence[Group], room: int, limits: Limits, in_use: InUse) -> list[tuple[Group, int]]:
+def shares(groups: Sequence[Group], room: int, limits: Limits, in_use: Mapping[tuple[str, str], int]) -> list[tuple[Group, int]]:
     """How many runs each group may have, none left out that may have one, in the order given; at most `room` in all.
 
     `limits` are kept over what is in use already.
@@ -53,7 +53,7 @@ def shares(groups: Sequence[Group], room: int, limits: Limits, in_use: InUse) ->
 class _Left:
     """How much of the limits is left while places are given out."""
 
-    def __init__(self, limits: Limits, in_use: InUse) -> None:
+    def __init__(self, limits: Limits, in_use: Mapping[tuple[str, str], int]) -> None:
         self._limits = limits
         self._journeys: dict[str, int] = {}
         self._tenants: dict[str, int] = {}
