@@ -73,10 +73,11 @@ crash: ## kill the process at every boundary of a saga, and recover (minutes)
 	@$(BIN)/python -m tests.crash.matrix
 
 .PHONY: chaos
-chaos: ## workers killed and frozen for half an hour, then the server killed again and again
+chaos: ## workers killed and frozen for half an hour, then the server killed again and again, and its standby promoted
 	@$(SETUP) dev
 	@$(BIN)/python -m tests.chaos.workers --seconds 1800 --sagas 24000 --workers 8
 	@$(BIN)/python -m tests.chaos.server
+	@$(BIN)/python -m tests.chaos.failover
 	@$(BIN)/python -m tests.chaos.colliding_keys
 
 # All locks share one .venv: what two of them name has one version, the one that dev.lock chose.

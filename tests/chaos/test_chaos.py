@@ -1,6 +1,6 @@
 """The worst days, short enough to be lived through each time; `make chaos` has the long ones.
 
-`python -m tests.chaos.workers`, `….server` and `….colliding_keys` show the same as figures.
+`python -m tests.chaos.workers`, `….server`, `….failover` and `….colliding_keys` show the same as figures.
 """
 
 from __future__ import annotations
@@ -60,4 +60,14 @@ def test_a_server_that_is_killed_under_load(tmp_path: Path) -> None:
     assert told["resumed_ms"]["p99"] <= 1000 * RESUMED_WITHIN
     assert told["ended_connections"] > 0
     assert None not in (told["rest_s"], told["rest_after_restart_s"])
+    assert set(told["ends"]) == {"completed", "compensated"}
+
+
+@thorough
+def test_a_primary_that_dies_under_load_and_its_standby(tmp_path: Path) -> None:
+    told = told_by("tests.chaos.failover", "--failovers", "2", folder=tmp_path)
+    kept_every_promise(told)
+    assert told["silent"] == []
+    assert told["resumed_ms"]["p99"] <= 1000 * RESUMED_WITHIN
+    assert told["rest_s"] is not None
     assert set(told["ends"]) == {"completed", "compensated"}

@@ -23,13 +23,13 @@ class Databases:
         """
         name = f"saga_test_{uuid.uuid4().hex}"
         source = "template1" if template is None else urlsplit(template).path.lstrip("/")
-        self._do(f'create database "{name}" template "{source}"')
+        self.execute(f'create database "{name}" template "{source}"')
         self._made.add(url := with_database(self._url, name))
         return url
 
     def drop(self, url: str) -> None:
         """Whoever is connected to it is cut off."""
-        self._do(f'drop database if exists "{urlsplit(url).path.lstrip("/")}" with (force)')
+        self.execute(f'drop database if exists "{urlsplit(url).path.lstrip("/")}" with (force)')
         self._made.discard(url)
 
     def drop_all(self) -> None:
@@ -37,7 +37,8 @@ class Databases:
         for url in list(self._made):
             self.drop(url)
 
-    def _do(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
+        """One statement, by a role that may do everything."""
         with ThreadPoolExecutor(1) as thread:  # a loop of its own, and gone afterwards: the caller may fork
             thread.submit(lambda: asyncio.run(_done(self._url, statement))).result()
 

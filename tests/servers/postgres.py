@@ -51,9 +51,12 @@ class PostgresServer:
     `settings` are those of postgresql.conf; a change holds from the next start.
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    READY = frozenset({"ready"})
+    """What it says in its own file when it has come up."""
+
+    def __init__(self, settings: Mapping[str, str] | None = None, port: int | None = None) -> None:
         self.settings = dict(settings or {})
-        self.port = free_port()
+        self.port = port or free_port()
         self.databases = Databases(self.url())
         self._folder: Folder | None = None
         self._programs = Path()
@@ -119,17 +122,21 @@ class PostgresServer:
         folder = Folder()
         try:
             self._programs = programs_for(folder.path)
-            options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"]
-            command = _leashed(self._programs / "initdb", f"--pgdata={folder.path / 'pgdata'}", *options)
+            program, *options = self._made_by()
+            command = _leashed(self._programs / program, f"--pgdata={folder.path / 'pgdata'}", *options)
             done = subprocess.run(
                 command, cwd=folder.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
             )
             if done.returncode != 0:
-                raise ServerFailed(f"initdb: {done.stdout.decode(errors='replace')}")
+                raise ServerFailed(f"{program}: {done.stdout.decode(errors='replace')}")
         except BaseException:
             folder.remove()
             raise
         self._folder = folder
+
+    def _made_by(self) -> list[str]:
+        """The program that makes its files, and the options that it gets."""
+        return ["initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"]
 
     def _comes_up(self, end: float) -> bool:
         """False: it has ended, or does not answer by then."""
@@ -159,7 +166,7 @@ class PostgresServer:
             lines = (self.folder / "pgdata" / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+        return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() in self.READY
 
     def _may_come_up_next_time(self) -> bool:
         """After a kill its children may still hold its memory. PostgreSQL itself tells whether its lock is stale."""
