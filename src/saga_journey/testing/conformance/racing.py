@@ -28,6 +28,7 @@ class Race:
     refused: int = 0
     claims: dict[RunKey, int] = field(default_factory=dict)
     """The newest epoch of each run that somebody was told of."""
+    racers: list[Racer] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -43,9 +44,10 @@ class Racer:
         self._worker = worker
         self._chance = random.Random(race.seed + worker.owner)
         self._held: dict[RunKey, Run] = {}
+        race.racers.append(self)
 
     async def runs(self) -> None:
-        steps = [self._claims, self._writes, self._writes, self._writes, self._lets_go, self._renews, self._freezes]
+        steps = [self._claims, self._writes, self._writes, self._writes, self._lets_go, self.renews, self._freezes]
         for _ in range(STEPS):
             if self._race.over:
                 return
@@ -63,14 +65,18 @@ class Racer:
     async def _lets_go(self) -> None:
         await self._commits(release=True)
 
-    async def _renews(self) -> None:
+    async def renews(self) -> None:
         if not await self._worker.store.renew(self._worker.owner, LEASE):
             held = await self._worker.store.held(self._worker.owner)
             self._held = {key: run for key, run in self._held.items() if key in held}
 
     async def _freezes(self) -> None:
-        """All of them: time goes on, and whoever looks first finds the others dead."""
-        self._stage.clock.advance(self._chance.choice([LEASE / 3, LEASE + 1]))
+        """Time goes on; perhaps so long that its lease is over, while some of the others renew theirs."""
+        for _ in range(self._chance.choice([1, 4])):
+            self._stage.clock.advance(LEASE / 3)
+            for other in self._race.racers:
+                if other is not self and self._chance.random() < 0.9:
+                    await other.renews()
 
     async def _commits(self, *, release: bool) -> None:
         if not self._held:
