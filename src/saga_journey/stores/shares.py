@@ -27,7 +27,9 @@ InUse = Counter[tuple[str, str]]
 """How many runs are moved now, by the names of tenant and journey."""
 
 
-def shares(groups: Sequence[Group], room: int, limits: Limits, in_use: Mapping[tuple[str, str], int]) -> list[tuple[Group, int]]:
+def shares(
+    groups: Sequence[Group], room: int, limits: Limits, in_use: Mapping[tuple[str, str], int]
+) -> list[tuple[Group, int]]:
     """How many runs each group may have, none left out that may have one, in the order given; at most `room` in all.
 
     `limits` are kept over what is in use already.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 from saga_journey.config import Settings
 from saga_journey.core import events as ev
@@ -21,8 +21,10 @@ from saga_journey.core.state import RunState, SagaStatus
 from saga_journey.engines.embedded.collector import Collector
 from saga_journey.engines.embedded.family import Family
 from saga_journey.engines.embedded.lease import Lease
+from saga_journey.engines.embedded.observers import Observers
 from saga_journey.engines.embedded.owned import OwnedRun, Sent
 from saga_journey.engines.embedded.retention import prune
+from saga_journey.engines.embedded.tasks import Tasks
 from saga_journey.engines.embedded.turn import NEVER, Turns
 from saga_journey.errors import Overloaded, StoreBroken, StoreFull, StoreUnreachable
 from saga_journey.ports import (
@@ -32,7 +34,6 @@ from saga_journey.ports import (
     Clock,
     Fenced,
     Invoker,
-    Observation,
     RowChange,
     RunKey,
     Store,
@@ -60,7 +61,7 @@ class Scheduler:
         turns: Turns,
         family: Family,
         settings: Settings,
-        observe: Callable[[Observation], None],
+        observers: Observers,
         drive: Callable[[OwnedRun], asyncio.Task[None]],
     ) -> None:
         self._store = store
@@ -69,7 +70,7 @@ class Scheduler:
         self._turns = turns
         self._family = family
         self._settings = settings
-        self._observe = observe
+        self._observers = observers
         self._drive = drive
         self._collector = Collector()
         self.owned: dict[RunKey, OwnedRun] = {}
@@ -87,7 +88,7 @@ class Scheduler:
         self._timer_at = NEVER
         self._tasks: list[asyncio.Task[None]] = []
         self._claim_under_way: asyncio.Task[None] | None = None
-        self._deliveries: set[asyncio.Task[None]] = set()
+        self._deliveries = Tasks()
 
     # --- life ---
 
@@ -257,7 +258,7 @@ class Scheduler:
             log.info("%s was claimed by another worker meanwhile", record.saga_id)
             return
         seen = (record.saga_id, record.tenant, record.journey, (raised,), row.status, write.seq, now)
-        self._observe(TurnCommitted(*seen))
+        self._observers.tell(TurnCommitted(*seen))
 
     async def _serve_definitions(self) -> None:
         """Which stored definitions this worker can run: all of whose handlers it has."""
@@ -279,13 +280,8 @@ class Scheduler:
             return False
         if run.first_seen(command.command_id):
             run.inbox.append(sent(command))  # at once: if the run is just being released, `released` sees it
-            self._spawn(self._turns.take(run))
+            _ = self._deliveries.begin(self._turns.take(run))
         return True
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._deliveries.add(task)
-        task.add_done_callback(self._deliveries.discard)
 
     # --- when the lease had run out ---
 

@@ -22,6 +22,7 @@ from saga_journey.core.state import FINAL, RunState, SagaStatus
 from saga_journey.core.timers import next_due
 from saga_journey.core.walk import calls_somebody, next_call
 from saga_journey.engines.embedded.family import Family, messages
+from saga_journey.engines.embedded.observers import Observers
 from saga_journey.engines.embedded.outgoing import outbox_rows
 from saga_journey.engines.embedded.owned import Arrival, OwnedRun, Sent
 from saga_journey.ports import Clock, Conflict, Fenced, Invoker, RowChange, Store, TurnWrite
@@ -58,7 +59,7 @@ class Turns:
         family: Family,
         publishing: bool,
         told: Callable[[OwnedRun, TurnWrite, Sequence[tuple[str, Answer]]], None],
-        observe: Callable[[OwnedRun, Sequence[Event]], None],
+        observers: Observers,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -66,8 +67,7 @@ class Turns:
         self._family = family
         self._publishing = publishing
         self._told = told
-        self._observe = observe
-        self.observed = False
+        self._observers = observers
         self.owner: int | None = None
         self.stopping = False
 
@@ -132,8 +132,8 @@ class Turns:
 
     def _is_durable(self, run: OwnedRun, decided: _Decided) -> None:
         write, events, run.state, answers = decided
-        if self.observed and events:
-            self._observe(run, events)
+        if events and self._observers.anybody:
+            self._observers.turn(run, events)
         if write.row is not None or answers or write.starts or write.messages:
             run.gone = write.row is not None and write.row.owner is None
             self._told(run, write, answers)
