@@ -1,6 +1,6 @@
 """PostgreSQL databases for tests, with today's schema and a witness: made once, emptied and lent again.
 
-To make one takes a hundred times as long as to empty it. Nobody may change the schema of one that is lent.
+To make one takes a hundred times as long as to empty it. Whoever has changed the schema of one throws it away.
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ end $$;
 """Whoever is still there is cut off first, and has ended before anything is deleted."""
 
 
+def ready() -> None:
+    """The server is started, so that whoever is forked from here on finds the same one."""
+    _server()
+
+
 def lent() -> str:
     """The URL of an empty one, nobody else's until it is given back."""
     server = _server()
@@ -50,6 +55,11 @@ def given_back(url: str) -> None:
     with closing(look_into(url, writing=True)) as looking:
         looking.execute(EMPTY)
     _free[os.getpid(), _server()].append(url)
+
+
+def thrown_away(url: str) -> None:
+    """Instead of giving it back."""
+    _server().databases.drop(url)
 
 
 def drop_all() -> None:

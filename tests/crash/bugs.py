@@ -6,7 +6,7 @@ nor any other worker is touched. A plant that no longer fits the code it is put 
 
 from __future__ import annotations
 
-import sqlite3
+import importlib
 import sys
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -25,7 +25,7 @@ from saga_journey.engines.embedded.clock import LoopClock
 from saga_journey.handlers import context
 from saga_journey.handlers.invoke import LocalInvoker
 from saga_journey.ports import Call, Claimed, Clock, Store, TurnWrite, Wanted
-from saga_journey.stores.sqlite import store as sqlite_store
+from saga_journey.testing.databases import look_into
 from saga_journey.testing.wrapping import WrappedStore
 from tests.crash.life import Planted
 from tests.crash.place import Place
@@ -43,26 +43,53 @@ def everywhere(original: Callable[..., Any], planted: Callable[..., Any]) -> Non
     assert found, f"{original.__name__} is nowhere: this plant is out of date"
 
 
-def in_statement(name: str, text: str, planted: str) -> None:
-    """Changes a statement of the SQLite store."""
-    statements = sqlite_store._sql
+def in_statement(of: str, name: str, text: str, planted: str) -> None:
+    """Changes a statement that a module of a store asks."""
+    statements = importlib.import_module(f"saga_journey.stores.{of}")._sql
     assert text in statements[name], f"{name} does not say {text!r}: this plant is out of date"
     statements[name] = statements[name].replace(text, planted)
+
+
+def in_function(place: Place, name: str, *changes: tuple[str, str]) -> None:
+    """Changes a function in a database on a server, for all who call it. The database is good for nothing else then."""
+    if place.is_spoiled:  # by a worker that lived before
+        return
+    with closing(look_into(place.url, writing=True)) as looking:
+        ((body,),) = looking.rows(f"select pg_get_functiondef('saga_journey.{name}'::regproc)")
+        for text, planted in changes:
+            assert text in body, f"{name} does not say {text!r}: this plant is out of date"
+            body = body.replace(text, planted)
+        looking.execute(body)
+    place.spoil()
 
 
 class NoEpochCheck(Planted):
     """Whoever believes to hold a run may write it."""
 
-    def patch(self) -> None:
-        in_statement("insert_turn", " and epoch = ?4", "")
-        in_statement("change_run", " and epoch = ?3", "")
+    def patch(self, place: Place) -> None:
+        if place.is_on_postgres:
+            in_function(
+                place,
+                "commit_turns",
+                ("elsif n is distinct from one.epoch then", "elsif n is null then"),
+                (" and r.epoch = t.epoch", ""),
+                (" and r.epoch = p_epoch[c.place]", ""),
+                (" and not o.taken", ""),
+            )
+        else:
+            in_statement("sqlite.store", "insert_turn", " and epoch = ?4", "")
+            in_statement("sqlite.store", "change_run", " and epoch = ?3", "")
 
 
 class EpochByWorkerName(Planted):
     """The fence is the worker's name, and all workers of this service have the same."""
 
-    def patch(self) -> None:
-        in_statement("claim_run", "epoch = epoch + 1", "epoch = 1")
+    def patch(self, place: Place) -> None:
+        if place.is_on_postgres:
+            for name in ("take_orphans", "take_fragile", "take_unserved", "take_due"):
+                in_statement("postgres.claiming", name, "epoch = r.epoch + 1", "epoch = 1")
+        else:
+            in_statement("sqlite.store", "claim_run", "epoch = epoch + 1", "epoch = 1")
 
     def store(self, store: Store, place: Place) -> Store:
         return _NamedEpochs(store)
@@ -100,7 +127,7 @@ class _TwoCommits(WrappedStore):
 class UndoForward(Planted):
     """What was done first is undone first."""
 
-    def patch(self) -> None:
+    def patch(self, place: Place) -> None:
         def first_undo(state: RunState) -> int | None:
             for index, m in enumerate(state.milestones):
                 if m.undo_status is UndoStatus.NONE and walk.owes_undo(state, index):
@@ -129,14 +156,14 @@ def _around_calls(answer: Callable[[Call, Answered], Answered]) -> None:
 class UnknownIsRefused(Planted):
     """An exception means that it did not happen."""
 
-    def patch(self) -> None:
+    def patch(self, place: Place) -> None:
         _around_calls(lambda call, said: No(said.error) if call.op == "do" and isinstance(said, Unknown) else said)
 
 
 class LostIsNotCounted(Planted):
     """A worker that died left nothing behind: its attempt is simply made."""
 
-    def patch(self) -> None:
+    def patch(self, place: Place) -> None:
         everywhere(reports.on_take_over, lambda state, now, calling: [])
 
 
@@ -154,9 +181,12 @@ class _OutboxLater(WrappedStore):
 
     async def commit(self, turn: TurnWrite) -> None:
         await super().commit(replace(turn, outbox=()))
-        rows = [(*turn.key, *row, turn.at) for row in turn.outbox]
-        with closing(sqlite3.connect(self._database, isolation_level=None, timeout=10)) as db:
-            db.executemany(sqlite_store._sql["insert_outbox"], rows)
+        with closing(look_into(self._database, writing=True)) as looking:
+            for row in turn.outbox:
+                looking.rows(INSERT_OUTBOX, *turn.key, *row, turn.at)
+
+
+INSERT_OUTBOX = "insert into outbox (tenant, run, seq, item, kind, body, at) values (?, ?, ?, ?, ?, ?, ?)"
 
 
 def _wall_time() -> float:
@@ -173,7 +203,7 @@ class WallClock(Planted):
 class MissingHandlerSucceeds(Planted):
     """No handler, nothing to do, done."""
 
-    def patch(self) -> None:
+    def patch(self, place: Place) -> None:
         original = LocalInvoker.prepare
 
         async def done() -> Answered:
@@ -198,7 +228,7 @@ def _cancel_with(planted: Callable[[_Decision], _Decision]) -> None:
 class FinalIsNotFinal(Planted):
     """A cancel is a cancel, whenever it comes."""
 
-    def patch(self) -> None:
+    def patch(self, place: Place) -> None:
         def planted(original: _Decision) -> _Decision:
             def on_cancel(state: RunState, c: cmd.Cancel, now: float, calling: Collection[int]) -> list[Event]:
                 if state.final is not None:
@@ -213,7 +243,7 @@ class FinalIsNotFinal(Planted):
 class CancelDropsCompensation(Planted):
     """Cancelled means stopped."""
 
-    def patch(self) -> None:
+    def patch(self, place: Place) -> None:
         def planted(original: _Decision) -> _Decision:
             def on_cancel(state: RunState, c: cmd.Cancel, now: float, calling: Collection[int]) -> list[Event]:
                 events = original(state, c, now, calling)
@@ -228,7 +258,7 @@ class CancelDropsCompensation(Planted):
 class AttemptInTheKey(Planted):
     """Each attempt is a new request, so it gets a new key."""
 
-    def patch(self) -> None:
+    def patch(self, place: Place) -> None:
         original = context.call_key
 
         def key(state: RunState, milestone: int, op: Op) -> str:
@@ -242,8 +272,11 @@ class AttemptInTheKey(Planted):
 class TenantForgotten(Planted):
     """Ids are unguessable, so the tenant need not be asked for."""
 
-    def patch(self) -> None:
-        in_statement("find", " and tenant = (select tenant from tenant where name = ?1)", "")
+    def patch(self, place: Place) -> None:
+        if place.is_on_postgres:
+            in_statement("postgres.store", "find", "where t.name = $1 and", "where $1 = $1 and")
+        else:
+            in_statement("sqlite.store", "find", " and tenant = (select tenant from tenant where name = ?1)", "")
 
 
 BUGS: dict[str, tuple[Planted, set[str]]] = {

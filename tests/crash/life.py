@@ -23,7 +23,7 @@ from tests.crash.progress import Progress
 class Planted:
     """A bug to live with: what a test puts between the engine and what surrounds it. This one changes nothing."""
 
-    def patch(self) -> None:
+    def patch(self, place: Place) -> None:
         """Called first, in the worker's own process."""
 
     def store(self, store: Store, place: Place) -> Store:
@@ -67,7 +67,7 @@ def work(place: Place, plan: Plan, life: Life, pipes: Pipes) -> None:
     """The whole life of the process."""
     logging.basicConfig(filename=place.folder / "log", format=f"{life.name} %(name)s %(message)s", level="WARNING")
     planted = life.planted or Planted()
-    planted.patch()
+    planted.patch(place)
     asyncio.run(live(place, plan, life, planted, pipes))
 
 

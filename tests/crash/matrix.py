@@ -32,11 +32,10 @@ from saga_journey.testing.crash import Boundary
 from tests import pool
 from tests.crash.cell import TRIES, Verdict, run_cell
 from tests.crash.lanes import in_lanes
-from tests.crash.place import Place, make_template
+from tests.crash.place import STORES, Grounds, Place
 from tests.crash.shapes import SHAPES
 from tests.servers.postgres import discard_the_server
 
-STORES = ("sqlite", "postgres")
 NOW_AND_THEN = ("-renew", "-wake_needy")
 DOUBLE = ("last-refuses", "doubt-then-refused")
 
@@ -49,16 +48,8 @@ class Cell(NamedTuple):
     kills: tuple[Boundary, ...] = ()
 
 
-class Grounds:
-    """Where cells are run: a folder, in which each has one of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._template = make_template(folder)
-
-    def place(self, cell: Cell, number: int = 0) -> Place:
-        folder = self.folder / "-".join([cell.store, cell.shape, *map(str, cell.kills), str(number)])
-        return Place.on_postgres(folder) if cell.store == "postgres" else Place.of(self._template, folder)
+def place_of(cell: Cell, grounds: Grounds, number: int = 0) -> Place:
+    return grounds.place(cell.store, "-".join([cell.store, cell.shape, *map(str, cell.kills), str(number)]))
 
 
 def cells_of(cell: Cell, grounds: Grounds) -> list[Cell]:
@@ -77,7 +68,7 @@ def aimed_at(verdict: Verdict) -> list[Boundary]:
 def attempt(cell: Cell, grounds: Grounds) -> Verdict:
     """Runs one cell; again when the run was over before its number came up."""
     for number in range(TRIES):
-        place = grounds.place(cell, number)
+        place = place_of(cell, grounds, number)
         verdict = run_cell(place, cell.store, SHAPES[cell.shape], cell.kills)
         if not verdict.violations:
             place.discard()
@@ -173,7 +164,7 @@ def one_cell(store: str, name: str) -> int:
     shape, *rest = name.split(":")
     kills = tuple(Boundary(kind, int(number)) for kind, number in zip(rest[::2], rest[1::2], strict=True))
     grounds = Grounds(Path(tempfile.mkdtemp(prefix="saga-cell-")))
-    place = grounds.place(Cell(store, shape, kills))
+    place = place_of(Cell(store, shape, kills), grounds)
     verdict = run_cell(place, store, SHAPES[shape], kills)
     place.keep()
     print(f"{verdict.name}: {'run' if verdict.was_run else 'not reached'}, ends as {verdict.status}")

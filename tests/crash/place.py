@@ -42,6 +42,18 @@ class Place:
         folder.mkdir(parents=True)
         return cls(folder, pool.lent())
 
+    @property
+    def is_on_postgres(self) -> bool:
+        return is_postgres(self.url)
+
+    @property
+    def is_spoiled(self) -> bool:
+        """Its database has another schema than all others."""
+        return (self.folder / "spoiled").exists()
+
+    def spoil(self) -> None:
+        (self.folder / "spoiled").touch()
+
     def leave(self, process: str, what: dict[str, Any]) -> None:
         """What a process tells of its life, if it lived to the end."""
         (self.folder / f"{process}.json").write_text(json.dumps(what), "utf-8")
@@ -62,15 +74,15 @@ class Place:
 
     def keep(self) -> None:
         """Puts the tables of a database on a server into the folder, for a server of tests does not stay."""
-        if not is_postgres(self.url):
+        if not self.is_on_postgres:
             return
         with closing(look_into(self.url)) as looking, (self.folder / "tables.txt").open("w", encoding="utf-8") as out:
             for table in TABLES:
                 print(table, *looking.rows(f"select * from {table} order by 1, 2"), "", sep="\n", file=out)
 
     def discard(self) -> None:
-        if is_postgres(self.url):
-            pool.given_back(self.url)
+        if self.is_on_postgres:
+            (pool.thrown_away if self.is_spoiled else pool.given_back)(self.url)
         shutil.rmtree(self.folder)
 
 
@@ -81,3 +93,18 @@ def make_template(folder: Path) -> Path:
     migrate_file(f"sqlite:///{template}")
     install_witness(template)
     return template
+
+
+STORES = ("sqlite", "postgres")
+
+
+class Grounds:
+    """A folder in which every place has one of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._template = make_template(folder)
+
+    def place(self, store: str, name: str) -> Place:
+        folder = self.folder / name
+        return Place.on_postgres(folder) if store == "postgres" else Place.of(self._template, folder)

@@ -18,8 +18,7 @@ from saga_journey.testing.evidence import Evidence, SagaEvidence, gather
 from saga_journey.testing.journal import JournalReader
 from tests import pool
 from tests.crash.life import Life, Pipes, Planted, live
-from tests.crash.matrix import STORES
-from tests.crash.place import Place, make_template
+from tests.crash.place import STORES, Place, make_template
 from tests.crash.shapes import SHAPES
 from tests.servers.postgres import running_postgres
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.clean_process import told_by
-from tests.crash.matrix import STORES
+from tests.crash.place import STORES
 from tests.crash.shapes import SHAPES
 from tests.servers.postgres import GIVEN
 from tests.thorough import thorough

@@ -9,16 +9,33 @@ import pytest
 from tests.crash.bugs import BUGS
 from tests.crash.clean_process import told_by
 from tests.crash.hunt import AT_MOST, SEEDS
+from tests.crash.place import STORES
+from tests.servers.postgres import GIVEN
+from tests.thorough import thorough
+
+IN_ITS_STORE = "no epoch check"
+"""Planted in a function of the database, too; the other bugs are left to `make thorough` there."""
+HUNTS = [
+    pytest.param(bug, store, marks=[thorough] if store == "postgres" and bug != IN_ITS_STORE else [])
+    for store in STORES
+    for bug in BUGS
+]
 
 
-@pytest.mark.parametrize("bug", BUGS)
-def test_the_checker_finds(bug: str, tmp_path: Path) -> None:
-    told = told_by("tests.crash.hunt", "--bug", bug, "--lanes", "1", folder=tmp_path)
+@pytest.mark.parametrize(("bug", "store"), HUNTS)
+def test_the_checker_finds(bug: str, store: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    server = {GIVEN: request.getfixturevalue("postgres_server").url()} if store == "postgres" else {}
+    arguments = ("--store", store, "--bug", bug, "--lanes", "1")
+    told = told_by("tests.crash.hunt", *arguments, folder=tmp_path, environment=server)
     (found,) = told["bugs"]
     assert found["found"], f"{bug}: not found in {AT_MOST} seeds"
 
 
-def test_the_checker_is_silent_on_the_same_seeds_without_a_bug(tmp_path: Path) -> None:
-    told = told_by("tests.crash.hunt", "--clean", "--lanes", "1", folder=tmp_path)
+@pytest.mark.parametrize("store", ["sqlite", pytest.param("postgres", marks=[thorough])])
+def test_the_checker_is_silent_on_the_same_seeds_without_a_bug(
+    store: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    server = {GIVEN: request.getfixturevalue("postgres_server").url()} if store == "postgres" else {}
+    told = told_by("tests.crash.hunt", "--store", store, "--clean", "--lanes", "1", folder=tmp_path, environment=server)
     assert told["clean_seeds"] == SEEDS
     assert told["false_alarms"] == []
