@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from saga_journey.cli.affected import Version
 from saga_journey.cli.times import iso
 from saga_journey.core.commands import Answer
 from saga_journey.core.definition import JourneyDefinition
@@ -13,9 +14,6 @@ from saga_journey.core.progress import CompensationPlan, HistoryEntry, Milestone
 from saga_journey.inspection.lint import Remark
 from saga_journey.inspection.rehearsal import Story
 from saga_journey.ports import RunRecord
-
-if TYPE_CHECKING:
-    from saga_journey.cli.deploying import Version
 
 PAYLOADS = ("input", "result", "definition")
 

@@ -1,4 +1,4 @@
-"""The database behind `--db`: looked at without changing it, before anything is opened that could make it."""
+"""What a command asks of the database behind `--db`, of whatever kind: looked at without changing it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Protocol
 
 from saga_journey.cli.findings import Finding
 from saga_journey.cli.options import Given
-from saga_journey.cli.problems import UNREACHABLE, USAGE, Problem, problem_of
+from saga_journey.cli.problems import Problem, problem_of
 from saga_journey.errors import SagaJourneyError
 from saga_journey.stores.migrations import Applied, Migration
-from saga_journey.stores.server_url import must_have_driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,43 +56,6 @@ class Database(Protocol):
     def about_time(self, ahead: float) -> list[Finding]:
         """What there is to say when store time is so many seconds ahead of the wall clock of this host."""
         ...
-
-
-def database_of(given: Given) -> Database:
-    """The database that the URL names, looked at by nobody yet. Raises Problem for what is no such URL."""
-    if given.db.startswith("postgres"):
-        must_have_driver()
-        from saga_journey.cli.postgres_server import PostgresServer
-
-        return PostgresServer(given)
-    from saga_journey.cli.sqlite_file import SqliteFile
-
-    if given.db.startswith("sqlite:"):
-        return SqliteFile(given)
-    what = f"{given.database!r} is not a database: {KINDS}"
-    hint = f"did you mean --db sqlite:///{given.db}?" if "://" not in given.db and given.db else None
-    raise Problem(USAGE, "not_a_database_url", what, hint)
-
-
-KINDS = (
-    "sqlite:///journeys.db (a file beside you), sqlite:////var/lib/app/journeys.db (an absolute path), "
-    "postgresql://app@db.example.com/journeys (a server)"
-)
-
-
-async def must_be_usable(given: Given) -> None:
-    """Raises Problem unless this is a database of ours, as it should be, that can be opened."""
-    database = database_of(given)
-    await database.must_open()
-    schema = await database.schema()
-    if schema.problem is not None:
-        raise schema.problem
-    if not schema.applied:
-        raise database.without_schema()
-    if schema.pending:
-        names = ", ".join(m.title for m in schema.pending)
-        what = f"{database.name} is of an older version: it lacks {names}"
-        raise Problem(UNREACHABLE, "schema_behind", what, given.again("db", "migrate"))
 
 
 def schema_of(applied: list[Applied], pending: Callable[[], list[Migration]]) -> Schema:

@@ -15,6 +15,7 @@ from saga_journey.cli.shelf import kept, meant
 from saga_journey.cli.table import table
 from saga_journey.cli.text import pretty
 from saga_journey.cli.times import span
+from saga_journey.cli.words import ICONS
 from saga_journey.core.definition import ACTION_RETRY, JourneyDefinition, Milestone
 from saga_journey.core.difference import Change, difference
 from saga_journey.core.state import SagaStatus
@@ -115,8 +116,6 @@ def _goes_on(m: Milestone) -> str:
 
 
 # --- validate ---------------------------------------------------------------------------------------------------------
-
-ICONS: dict[str, Span] = {"ok": ("✔", "good"), "look": ("!", "warn"), "bad": ("✘", "bad")}
 
 
 def validate(given: Given, definition: JourneyDefinition, *, strict: bool) -> int:

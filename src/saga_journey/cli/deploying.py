@@ -8,61 +8,24 @@ new ones do not. What counts as deployed together is everything that is given, w
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from textwrap import wrap
 
 from saga_journey.cli import as_json
-from saga_journey.cli.definitions import ICONS
+from saga_journey.cli.affected import Affected, Version
 from saga_journey.cli.desk import Desk
 from saga_journey.cli.journey_files import Read
 from saga_journey.cli.options import REASON
 from saga_journey.cli.problems import CONFLICT, Problem
 from saga_journey.cli.screen import Line
 from saga_journey.cli.shelf import in_flight
+from saga_journey.cli.words import ICONS
 from saga_journey.core.definition import JourneyDefinition
 from saga_journey.core.difference import Consequence, Difference, consequences, difference
 from saga_journey.core.state import FINAL
 from saga_journey.inspection.lint import lint
 from saga_journey.ports import InFlight
 
-NAMED = 10
 WIDEST = 120
-
-
-@dataclass
-class Affected:
-    """One consequence, and the runs that it has it for; the first of them by their ids."""
-
-    meant: Consequence
-    runs: int = 0
-    sagas: list[str] = field(default_factory=list)
-
-    def count(self, saga_id: str) -> None:
-        self.runs += 1
-        if len(self.sagas) < NAMED:
-            self.sagas.append(saga_id)
-
-
-@dataclass
-class Version:
-    """The runs of one definition that are in flight, and what the deploy means for them."""
-
-    between: Difference
-    runs: int = 0
-    affected: dict[Consequence, Affected] = field(default_factory=dict)
-
-    @property
-    def loses(self) -> bool:
-        return any(meant.loses for meant in self.affected)
-
-    def add(self, saga_id: str, found: Sequence[Consequence]) -> None:
-        self.runs += 1
-        for meant in found:
-            self.affected.setdefault(meant, Affected(meant)).count(saga_id)
-
-    def sorted(self) -> list[Affected]:
-        """What loses something first, and then as `consequences` gives it: in the order of the milestones."""
-        return sorted(self.affected.values(), key=lambda affected: not affected.meant.loses)
 
 
 async def check(desk: Desk, files: Sequence[Read], keeps: Collection[str]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from saga_journey.bootstrap import open_journeys
-from saga_journey.cli.database import must_be_usable
+from saga_journey.cli.database_url import must_be_usable
 from saga_journey.cli.options import Given
 from saga_journey.cli.problems import NOT_FOUND, UNEXPECTED, USAGE, Problem, did_you_mean, nearest
 from saga_journey.cli.screen import Screen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 
-from saga_journey.cli.database import database_of
+from saga_journey.cli.database_url import database_of
 from saga_journey.cli.desk import Desk, desk
 from saga_journey.cli.findings import Finding, of_problem
 from saga_journey.cli.options import Given

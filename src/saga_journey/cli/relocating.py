@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from saga_journey.cli.database import KINDS
+from saga_journey.cli.database_url import KINDS
 from saga_journey.cli.options import Given
 from saga_journey.cli.postgres_server import DRIFT
 from saga_journey.cli.problems import INTERRUPTED, UNREACHABLE, USAGE, Problem

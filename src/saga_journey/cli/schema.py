@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from saga_journey.cli.database import database_of
+from saga_journey.cli.database_url import database_of
 from saga_journey.cli.options import Given
 from saga_journey.cli.problems import UNREACHABLE
 from saga_journey.cli.screen import Screen, Span

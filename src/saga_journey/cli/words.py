@@ -15,6 +15,8 @@ from saga_journey.core.state import (
 )
 from saga_journey.core.walk import undo_status
 
+ICONS: dict[str, Span] = {"ok": ("✔", "good"), "look": ("!", "warn"), "bad": ("✘", "bad")}
+"""How bad something is that was looked at."""
 STATUS: dict[SagaStatus, tuple[str, str]] = {
     SagaStatus.IN_PROGRESS: ("●", "live"),
     SagaStatus.PAUSED: ("‖", "warn"),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from saga_journey.bootstrap import open_journeys
-from saga_journey.cli.database import database_of
+from saga_journey.cli.database_url import database_of
 from saga_journey.cli.options import Given
 from saga_journey.cli.problems import UNREACHABLE
 from saga_journey.cli.references import Program

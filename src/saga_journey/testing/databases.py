@@ -32,7 +32,8 @@ PATIENCE = 30.0
 class Looking(Protocol):
     """One connection. Synchronous: who looks may stand in the middle of a running event loop. Close it."""
 
-    dialect: Dialect
+    @property
+    def dialect(self) -> Dialect: ...
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """What a select finds; `?` stands for each value. A table is named without its schema."""

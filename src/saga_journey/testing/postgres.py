@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import asyncpg
 
@@ -20,7 +20,6 @@ from saga_journey.errors import StoreUnreachable
 from saga_journey.stores.boot_clock import ahead_by, boot_clock
 from saga_journey.stores.postgres.connection import connect, lost
 from saga_journey.stores.server_url import parse_url
-from saga_journey.testing.databases import Dialect
 
 T = TypeVar("T")
 Connection = asyncpg.Connection
@@ -47,7 +46,7 @@ class PostgresLooking:
     Raises StoreError when the server cannot be reached at first, StoreUnreachable when it does not come back.
     """
 
-    dialect: Dialect = "postgres"
+    dialect: Literal["postgres"] = "postgres"
 
     def __init__(self, url: str, *, writing: bool) -> None:
         self._address = parse_url(url)
