@@ -547,7 +547,7 @@ async def test_a_target_that_is_not_empty_is_not_even_brought_up_to_date(source:
     await migrate_database(target)
     db = await asyncpg.connect(target)
     await db.execute("insert into saga_journey.tenant (name) values ('globex'); drop table saga_journey.moved_from")
-    await db.execute("delete from saga_journey.migration where number = 3")
+    await db.execute("delete from saga_journey.migration where number > 2")
     with pytest.raises(StoreError, match="is not empty"):
         await moved(source.url, target)
     assert await db.fetchval("select max(number) from saga_journey.migration") == 2
