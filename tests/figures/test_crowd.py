@@ -29,6 +29,7 @@ from saga_journey.stores.sqlite import figures as sqlite_figures
 from tests.figures.crowd import BETWEEN, STEPS, WHO, Crowd, ask_everything, gather
 from tests.figures.on_postgres import copy_crowd
 from tests.servers.postgres import Server
+from tests.thorough import thorough
 
 RUNS = 20_000
 FEW, MANY = 2_000, 20_000
@@ -140,7 +141,9 @@ async def test_a_span_counts_the_runs_that_were_started_in_it(place: Place) -> N
 
 @pytest.mark.anyio
 @on_sqlite_alone
-@pytest.mark.parametrize("unfinished", [False, True], ids=["of every fate", "all waiting"])
+@pytest.mark.parametrize(
+    "unfinished", [pytest.param(False, id="of every fate", marks=[thorough]), pytest.param(True, id="all waiting")]
+)
 async def test_a_figure_takes_no_longer_than_its_runs_are_more(place: Place, unfinished: bool, tmp_path: Path) -> None:
     few = await fastest(Place(f"sqlite:///{tmp_path / 'few.db'}", None), FEW, unfinished=unfinished)
     many = await fastest(place, MANY, unfinished=unfinished)

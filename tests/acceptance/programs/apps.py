@@ -12,7 +12,7 @@ from tests.acceptance.sagas import AT_ONCE, ONCE, Answering, step
 App = Callable[[Answering], list[Saga[Any]]]
 
 SOON = Retry(attempts=10, first=1.0, factor=1.0, most=1.0)
-"""Real time passes between the attempts, up to a second. More of them than a test lets fail: one saga may get them all."""
+"""Up to a second of real time lies between two of them; and there are more than a test lets fail, if one gets all."""
 
 
 def queueing(who: Answering) -> list[Saga[Any]]:
