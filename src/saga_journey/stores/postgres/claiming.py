@@ -97,9 +97,10 @@ class Claiming:
         await self._ask(db, "forget_owners", wanted.owner, moment.now)
         if may_judge:
             await self._from_the_dead(db, wanted, moment)
-        in_use = await self._in_use(db, wanted)
-        await self._fragile(db, wanted, moment, in_use)
-        await self._from_the_queue(db, wanted, moment, in_use)
+        if moment.room > 0:
+            in_use = await self._in_use(db, wanted)
+            await self._fragile(db, wanted, moment, in_use)
+            await self._from_the_queue(db, wanted, moment, in_use)
         await self._unserved(db, wanted, moment)
         (due,) = await self._ask(db, "next_due", moment.now)
         return Claimed(await self._runs(db, moment.taken), due[0])
@@ -149,7 +150,7 @@ class Claiming:
 
     async def _fragile(self, db: Connection, wanted: Wanted, moment: _Moment, in_use: InUse) -> None:
         """One that was released and may kill its worker, if no other one is moved here."""
-        if not wanted.fragile or moment.has_fragile or moment.room <= 0:
+        if not wanted.fragile or moment.has_fragile:
             return
         rows = await self._ask(db, "fragile_groups", moment.now, list(wanted.served))
         for group, _ in shares([Group(t, d, j, name, 1) for t, d, j, name in rows], 1, wanted.limits, in_use):

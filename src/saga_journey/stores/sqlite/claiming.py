@@ -74,9 +74,10 @@ class Claiming:
         grace = 0.0 if alone else wanted.grace  # one that stands still and holds its lock may come back
         found = _Found(wanted, now, grace)
         self._from_the_dead(db, found, [o for o, is_dead in others.items() if is_dead])
-        in_use = self._in_use(db, wanted)
-        self._fragile(db, found, in_use)
-        self._from_the_queue(db, found, in_use)
+        if found.room > 0:
+            in_use = self._in_use(db, wanted)
+            self._fragile(db, found, in_use)
+            self._from_the_queue(db, found, in_use)
         if found.room > 0:
             asked = (json.dumps(list(wanted.served)), now - grace, found.room, wanted.known)
             found.unserved = _keys(db.execute(self._sql["unserved"], asked))
@@ -120,14 +121,14 @@ class Claiming:
 
     def _fragile(self, db: sqlite3.Connection, found: _Found, in_use: InUse) -> None:
         """One that was released and may kill its worker, if no other one is moved here."""
-        if not found.wanted.fragile or found.has_fragile or not found.room:
+        if not found.wanted.fragile or found.has_fragile:
             return
-        asked = (found.now, json.dumps(list(found.wanted.served)), FRAGILE)
+        asked = (found.now, json.dumps(list(found.wanted.served)))
         groups = [
             Group(t, d, journey, name, 1) for t, d, journey, name in db.execute(self._sql["fragile_groups"], asked)
         ]
         for group, _ in shares(groups, 1, found.wanted.limits, in_use):
-            one = (found.now, FRAGILE, group.tenant, group.definition)
+            one = (found.now, group.tenant, group.definition)
             found.keys += _keys(db.execute(self._sql["fragile"], one))
             in_use[group.tenant_name, group.journey] += 1
 

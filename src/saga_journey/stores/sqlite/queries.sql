@@ -49,7 +49,7 @@ where tenant = ?1 and run = ?2;
 
 -- name: wake_if_commands
 -- A run that is released while a command is waiting for it stays due.
-update run set due_at = min(coalesce(due_at, ?3), ?3), turning = exists (
+update run set due_at = ?3, turning = exists (
     select 1 from command c
     where c.tenant = ?1 and c.run = ?2 and c.answer is null and c.name in ('cancel', 'compensate', 'recall'))
 where tenant = ?1 and run = ?2 and owner is null
@@ -88,15 +88,15 @@ where r.owner is not null and r.due_at is not null group by 1, 2;
 
 -- name: fragile_groups
 -- The tenants and definitions of runs that nobody owns and that may kill their worker, the longest due first.
-select r.tenant, r.definition, d.name, t.name from run r
+select r.tenant, r.definition, d.name, t.name from run r indexed by run_fragile
 join definition d on d.definition = r.definition join tenant t on t.tenant = r.tenant
-where r.owner is null and r.due_at <= ?1 and r.lost >= ?3 and r.definition in (select value from json_each(?2))
+where r.owner is null and r.due_at <= ?1 and r.lost >= 2 and r.definition in (select value from json_each(?2))
 group by 1, 2 order by min(r.due_at);
 
 -- name: fragile
 -- One of them.
-select tenant, run from run
-where owner is null and due_at <= ?1 and lost >= ?2 and tenant = ?3 and definition = ?4
+select tenant, run from run indexed by run_fragile
+where owner is null and due_at <= ?1 and lost >= 2 and tenant = ?2 and definition = ?3
 order by due_at limit 1;
 
 -- name: due_orphaned
