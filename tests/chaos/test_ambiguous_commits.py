@@ -7,21 +7,20 @@ when it is committed later than it is tried again. Where the COMMIT is sent apar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import pytest
 
-from saga_journey.ports import Store
 from saga_journey.stores.postgres.migrate import migrate_database
-from saga_journey.stores.postgres.store import PostgresStore
 from saga_journey.testing.conformance.stage import Stage
 from tests.chaos.every_write import KINDS, Kind
 from tests.chaos.interference import Interference
 from tests.chaos.outages import postgres_to_throw_away
 from tests.chaos.proxy import Proxy
 from tests.chaos.traces import Traces, emptied
+from tests.stages import stage_on
 
 SKIPPED_NUMBERS = frozenset({"enter"})
 """Its first number is nobody's any more: it holds nothing, and is forgotten after some leases."""
@@ -57,19 +56,9 @@ class Came(NamedTuple):
 
 @asynccontextmanager
 async def staged(url: str, by_way_of: str) -> AsyncIterator[Stage]:
-    async def opened() -> Store:
-        return await PostgresStore.open(by_way_of)
-
-    def tell_time(store: Store, now: Callable[[], float]) -> None:
-        store.now = now  # type: ignore[misc]
-
     await emptied(url)
-    stage = Stage(opened, tell_time)
-    await stage.rise()
-    try:
+    async with stage_on(by_way_of) as stage:
         yield stage
-    finally:
-        await stage.fall()
 
 
 async def undisturbed(url: str, kind: Kind, seen: dict[str, Came]) -> Came:

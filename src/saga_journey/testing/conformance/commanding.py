@@ -11,7 +11,7 @@ from saga_journey.core.commands import APPLIED, Answer
 from saga_journey.engines.embedded.turn import NEVER
 from saga_journey.ports import Message, StoredCommand
 from saga_journey.testing.conformance.chapter import Chapter
-from saga_journey.testing.conformance.stage import Run, Stage
+from saga_journey.testing.conformance.stage import Journey, Run, Stage
 
 NO = Answer(accepted=False, code="past_pivot", detail="it is too late")
 
@@ -37,12 +37,24 @@ class Commanding(Chapter):
     async def test_a_run_that_is_due_keeps_its_place_when_a_command_comes(self, stage: Stage) -> None:
         """Else who asks often waits for ever."""
         checkout, worker = await stage.journey(), await stage.worker()
-        first = await stage.start(checkout)
-        stage.clock.advance(5)
-        await stage.start(checkout)
-        stage.clock.advance(5)
+        first, _ = await self._two_due(stage, checkout)
         await stage.store.send(first.key, "c-1", "pause", "{}")
         assert await worker.gets(checkout, room=1) == [first.key]
+
+    async def test_a_run_that_is_due_keeps_its_place_when_a_message_comes(self, stage: Stage) -> None:
+        checkout, worker = await stage.journey(), await stage.worker()
+        teller = await stage.start(checkout, worker)
+        first, _ = await self._two_due(stage, checkout)
+        await stage.store.commit(stage.turn(teller, messages=[Message(first.saga_id, "m-1", "child_ended", "{}")]))
+        assert await worker.gets(checkout, room=1) == [first.key]
+
+    async def _two_due(self, stage: Stage, journey: Journey) -> tuple[Run, Run]:
+        """The one that has waited longer first; some time ago."""
+        runs = []
+        for _ in range(2):
+            runs.append(await stage.start(journey))
+            stage.clock.advance(5)
+        return runs[0], runs[1]
 
     async def test_the_same_id_is_the_same_command(self, stage: Stage) -> None:
         """Whatever it says now."""
