@@ -14,26 +14,25 @@ standby has it, so no promise may be broken. From the root of the repository.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tests.chaos.client import Orders, order
 from tests.chaos.offspring import Offspring
 from tests.chaos.outsiders import answer
 from tests.chaos.place import Place
 from tests.chaos.reckoning import reckon, rest
-from tests.chaos.server import AFTER, ENDLESS, PATIENCE, RESUMED_WITHIN, everybody_is_open, resumed
+from tests.chaos.server import AFTER, ENDLESS, PATIENCE, all_resumed, everybody_is_open, resumed
+from tests.chaos.telling import Told, clean, live_through, problems, show_verdict
 from tests.chaos.worker import Job
 from tests.chaos.workers import workers_of
 from tests.servers.pair import Pair, running_pair
 
 
-def run(pair: Pair, place: Place, given: argparse.Namespace) -> dict[str, Any]:
+def run(pair: Pair, place: Place, given: argparse.Namespace) -> Told:
     """Some failovers, and what they came to."""
     orders = Orders(ENDLESS, 1 / given.rate, given.seed)
     accepted: list[tuple[str, float]] = []
@@ -56,52 +55,31 @@ def run(pair: Pair, place: Place, given: argparse.Namespace) -> dict[str, Any]:
         "rest_s": rested,
         **resumed(place, accepted, names),
         **reckon(place),
-        "problems": [*crew.problems, *(f"{who} ended with status {end}" for who, end in ends.items() if end != 0)],
+        "problems": problems(crew.problems, ends),
     }
 
 
-def flawless(told: dict[str, Any]) -> bool:
-    clean = not (told["violations"] or told["problems"] or told["refused_starts"] or told["unforeseen"])
-    return clean and told["rest_s"] is not None and not told["silent"] and resumed_in_time(told)
+def flawless(told: Told) -> bool:
+    return clean(told) and told["rest_s"] is not None and all_resumed(told)
 
 
-def resumed_in_time(told: dict[str, Any]) -> bool:
-    return bool(told["resumed_ms"]["p99"] <= 1000 * RESUMED_WITHIN)
-
-
-def show(told: dict[str, Any]) -> None:
+def show(told: Told) -> None:
     print(f"{told['failovers']} failovers; workers write after ms: {told['resumed_ms']}; silent: {told['silent']}")
     print(
         f"{told['sagas']} sagas with {told['children']} children, {told['calls']} calls, {told['turns']} turns, "
         f"{told['claims']} claims, {told['lost_attempts']} lost attempts; at rest {told['rest_s']} s after the load"
     )
-    print(f"ends: {told['ends']}; starts in ms: {told['start_ms']}; refused: {len(told['refused_starts'])}")
-    print(
-        f"{len(told['violations'])} violations, {len(told['unforeseen'])} unforeseen errors, {told['took_s']} s in all"
-    )
-    for line in (*told["violations"][:20], *told["unforeseen"][:3], *told["problems"], *told["refused_starts"][:5]):
-        print(f"  {line}")
+    show_verdict(told)
+
+
+def day(given: argparse.Namespace) -> Told:
+    with running_pair() as pair, tempfile.TemporaryDirectory(prefix="saga-chaos-") as folder:
+        return run(pair, Place.made(Path(folder), pair.fresh()), given)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.failover")
-    parser.add_argument("--failovers", type=int, default=4)
-    parser.add_argument("--every", type=float, default=5.0)
-    parser.add_argument("--rate", type=float, default=12.0)
-    parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--lease", type=float, default=5.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args(arguments)
-    began = time.monotonic()
-    with running_pair() as pair, tempfile.TemporaryDirectory(prefix="saga-chaos-") as folder:
-        place = Place.made(Path(folder), pair.fresh())
-        told = run(pair, place, given)
-        told = {**vars(given), "json": None, **told, "took_s": round(time.monotonic() - began, 1)}
-    show(told)
-    if given.json:
-        given.json.write_text(json.dumps(told, indent=1, default=str), "utf-8")
-    return 0 if flawless(told) else 1
+    options = {"failovers": 4, "every": 5.0, "rate": 12.0, "workers": 4, "lease": 5.0, "seed": 0}
+    return live_through(arguments, "failover", options, day, show=show, flawless=flawless)
 
 
 if __name__ == "__main__":

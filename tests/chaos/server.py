@@ -15,13 +15,11 @@ shut down at once, and restarted while all is quiet. Afterwards every promise is
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from tests.chaos.client import Orders, order
 from tests.chaos.notes import read_notes
@@ -30,6 +28,7 @@ from tests.chaos.outages import Outages, postgres_to_throw_away
 from tests.chaos.outsiders import answer
 from tests.chaos.place import Place
 from tests.chaos.reckoning import reckon, rest, spread
+from tests.chaos.telling import Told, clean, live_through, problems, show_verdict
 from tests.chaos.worker import Job
 from tests.chaos.workers import workers_of
 from tests.servers.postgres import PostgresServer
@@ -50,7 +49,7 @@ QUIET = 12
 """Sagas that are started after the restart in quiet: each kind once."""
 
 
-def run(server: PostgresServer, place: Place, given: argparse.Namespace) -> dict[str, Any]:
+def run(server: PostgresServer, place: Place, given: argparse.Namespace) -> Told:
     """A bad day of the server, and what it came to."""
     orders = Orders(ENDLESS, 1 / given.rate, given.seed)
     later = Orders(QUIET, 0.0, given.seed, first=ENDLESS)
@@ -74,7 +73,7 @@ def run(server: PostgresServer, place: Place, given: argparse.Namespace) -> dict
         "rest_after_restart_s": rested_again,
         **resumed(place, accepted, names),
         **reckon(place),
-        "problems": [*crew.problems, *(f"{who} ended with status {end}" for who, end in ends.items() if end != 0)],
+        "problems": problems(crew.problems, ends),
     }
 
 
@@ -103,7 +102,7 @@ def under_load(
     tend(time.monotonic() + AFTER)
 
 
-def resumed(place: Place, accepted: Sequence[tuple[str, float]], workers: Sequence[str]) -> dict[str, Any]:
+def resumed(place: Place, accepted: Sequence[tuple[str, float]], workers: Sequence[str]) -> Told:
     """How long after the server accepted again each worker wrote something; `silent` are those that wrote nothing."""
     commits: dict[str, list[float]] = {name: [] for name in workers}
     for note in read_notes(place.notes, "commit"):
@@ -120,13 +119,17 @@ def resumed(place: Place, accepted: Sequence[tuple[str, float]], workers: Sequen
     return {"resumed_ms": spread([*took.values()]), "slow_ms": slow, "silent": silent}
 
 
-def flawless(told: dict[str, Any]) -> bool:
-    clean = not (told["violations"] or told["problems"] or told["refused_starts"] or told["unforeseen"])
+def flawless(told: Told) -> bool:
     rested = told["rest_s"] is not None and told["rest_after_restart_s"] is not None
-    return clean and rested and not told["silent"] and told["resumed_ms"]["p99"] <= 1000 * RESUMED_WITHIN
+    return clean(told) and rested and all_resumed(told)
 
 
-def show(told: dict[str, Any]) -> None:
+def all_resumed(told: Told) -> bool:
+    """Every worker wrote again after each outage, nearly always soon enough."""
+    return not told["silent"] and bool(told["resumed_ms"]["p99"] <= 1000 * RESUMED_WITHIN)
+
+
+def show(told: Told) -> None:
     print(
         f"{told['kills']} kills of the server, {told['ended_connections']} connections of writers ended; "
         f"workers write again after ms: {told['resumed_ms']}; slow: {told['slow_ms']}, silent: {told['silent']}"
@@ -136,33 +139,17 @@ def show(told: dict[str, Any]) -> None:
         f"{told['claims']} claims, {told['fenced']} fenced writes, {told['lost_attempts']} lost attempts"
     )
     print(f"at rest {told['rest_s']} s after the load, {told['rest_after_restart_s']} s after the restart in quiet")
-    print(f"ends: {told['ends']}; starts in ms: {told['start_ms']}; refused: {len(told['refused_starts'])}")
-    print(
-        f"{len(told['violations'])} violations, {len(told['unforeseen'])} unforeseen errors, {told['took_s']} s in all"
-    )
-    for line in (*told["violations"][:20], *told["unforeseen"][:3], *told["problems"], *told["refused_starts"][:5]):
-        print(f"  {line}")
+    show_verdict(told)
+
+
+def day(given: argparse.Namespace) -> Told:
+    with postgres_to_throw_away() as server, tempfile.TemporaryDirectory(prefix="saga-chaos-") as folder:
+        return run(server, Place.made(Path(folder), server.databases.fresh()), given)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.server")
-    parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--every", type=float, default=5.0)
-    parser.add_argument("--rate", type=float, default=12.0)
-    parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--lease", type=float, default=5.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args(arguments)
-    began = time.monotonic()
-    with postgres_to_throw_away() as server, tempfile.TemporaryDirectory(prefix="saga-chaos-") as folder:
-        place = Place.made(Path(folder), server.databases.fresh())
-        told = run(server, place, given)
-        told = {**vars(given), "json": None, **told, "took_s": round(time.monotonic() - began, 1)}
-    show(told)
-    if given.json:
-        given.json.write_text(json.dumps(told, indent=1, default=str), "utf-8")
-    return 0 if flawless(told) else 1
+    options = {"kills": 10, "every": 5.0, "rate": 12.0, "workers": 4, "lease": 5.0, "seed": 0}
+    return live_through(arguments, "server", options, day, show=show, flawless=flawless)
 
 
 if __name__ == "__main__":

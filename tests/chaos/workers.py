@@ -14,14 +14,12 @@ a new one takes its place; or it is stopped for 1.5 to 3 leases and goes on (40 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tests.chaos.client import Orders, order
 from tests.chaos.crew import Crew
@@ -30,6 +28,7 @@ from tests.chaos.outages import postgres_to_throw_away
 from tests.chaos.outsiders import answer
 from tests.chaos.place import Place
 from tests.chaos.reckoning import reckon, rest
+from tests.chaos.telling import Told, clean, live_through, problems, show_verdict
 from tests.chaos.worker import Job, work
 
 BETWEEN_FAULTS = (0.2, 1.0)
@@ -44,7 +43,7 @@ GOODBYE = 10.0
 """So long the client may take to end when all is final (seconds)."""
 
 
-def run(place: Place, given: argparse.Namespace) -> dict[str, Any]:
+def run(place: Place, given: argparse.Namespace) -> Told:
     """A bad day, and what it came to."""
     orders = Orders(given.sagas, 0.8 * given.seconds / given.sagas, given.seed)
     with Offspring(given.seconds + 3 * PATIENCE) as offspring:
@@ -66,7 +65,7 @@ def run(place: Place, given: argparse.Namespace) -> dict[str, Any]:
         "rest_s": rested,
         "sagas_per_s": round(told["sagas"] / moved, 1),
         **told,
-        "problems": [*crew.problems, *(f"{who} ended with status {end}" for who, end in ends.items() if end != 0)],
+        "problems": problems(crew.problems, ends),
     }
 
 
@@ -81,13 +80,12 @@ def disturb(crew: Crew, rng: random.Random, until: float) -> None:
     crew.all_go_on()
 
 
-def flawless(told: dict[str, Any]) -> bool:
+def flawless(told: Told) -> bool:
     rested = told["rest_s"] is not None and told["rest_s"] <= REST_WITHIN
-    clean = not (told["violations"] or told["problems"] or told["refused_starts"] or told["unforeseen"])
-    return clean and rested and told["fenced"] >= ENOUGH_FENCED
+    return clean(told) and rested and told["fenced"] >= ENOUGH_FENCED
 
 
-def show(told: dict[str, Any]) -> None:
+def show(told: Told) -> None:
     print(
         f"{told['kills']} kills and {told['stops']} stops in {told['faults_s']} s: {told['fenced']} fenced writes, "
         f"{told['lapsed']} leases that had run out, "
@@ -97,32 +95,17 @@ def show(told: dict[str, Any]) -> None:
         f"{told['sagas']} sagas with {told['children']} children, {told['calls']} calls, {told['turns']} turns, "
         f"{told['sagas_per_s']} sagas/s; at rest {told['rest_s']} s after the last fault"
     )
-    print(f"ends: {told['ends']}; starts in ms: {told['start_ms']}; helped by a person: {told['helped']}")
-    print(
-        f"{len(told['violations'])} violations, {len(told['unforeseen'])} unforeseen errors, {told['took_s']} s in all"
-    )
-    for line in (*told["violations"][:20], *told["unforeseen"][:3], *told["problems"], *told["refused_starts"][:5]):
-        print(f"  {line}")
+    show_verdict(told)
+
+
+def day(given: argparse.Namespace) -> Told:
+    with postgres_to_throw_away() as server, tempfile.TemporaryDirectory(prefix="saga-chaos-") as folder:
+        return run(Place.made(Path(folder), server.databases.fresh()), given)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.workers")
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--sagas", type=int, default=500)
-    parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--lease", type=float, default=2.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args(arguments)
-    began = time.monotonic()
-    with postgres_to_throw_away() as server, tempfile.TemporaryDirectory(prefix="saga-chaos-") as folder:
-        place = Place.made(Path(folder), server.databases.fresh())
-        told = run(place, given)
-        told = {**vars(given), "json": None, **told, "took_s": round(time.monotonic() - began, 1)}
-    show(told)
-    if given.json:
-        given.json.write_text(json.dumps(told, indent=1, default=str), "utf-8")
-    return 0 if flawless(told) else 1
+    options = {"seconds": 60.0, "sagas": 500, "workers": 4, "lease": 2.0, "seed": 0}
+    return live_through(arguments, "workers", options, day, show=show, flawless=flawless)
 
 
 if __name__ == "__main__":

@@ -10,30 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.crash.clean_process import told_by
-from tests.crash.place import STORES
+from tests.crash.on_stores import on_stores, server_for
 from tests.crash.shapes import SHAPES
-from tests.servers.postgres import GIVEN
-from tests.thorough import thorough
 
 MOST_RECOVERY_MS = 2000
 
 
-ON_POSTGRES = "doubt-then-refused"
-"""There the others are left to `make crash` and `make thorough`."""
-CELLS = [
-    pytest.param(shape, store, marks=[thorough] if store == "postgres" and shape != ON_POSTGRES else [])
-    for store in STORES
-    for shape in SHAPES
-]
-
-
-@pytest.mark.parametrize(("shape", "store"), CELLS)
+@pytest.mark.parametrize(("shape", "store"), on_stores(SHAPES, quick="doubt-then-refused"))
 def test_every_promise_is_kept_wherever_the_process_dies(
     shape: str, store: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    server = {GIVEN: request.getfixturevalue("postgres_server").url()} if store == "postgres" else {}
     arguments = ("--store", store, "--shape", shape, "--lanes", "1")
-    told = told_by("tests.crash.matrix", *arguments, folder=tmp_path, environment=server)
+    told = told_by("tests.crash.matrix", *arguments, folder=tmp_path, environment=server_for(store, request))
     assert told["broken"] == []
     assert told["missed"] == []
     assert told["cells_run"] == told["cells_possible"] >= 16
